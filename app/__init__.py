@@ -1,0 +1,1 @@
+"""The HTTP front end and the ledger; torch is never loaded here."""

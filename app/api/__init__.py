@@ -1,0 +1,1 @@
+"""One router per resource: parse, one call into the ledger, answer."""

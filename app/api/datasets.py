@@ -1,0 +1,119 @@
+"""Datasets and the import of their samples."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
+
+from app.api import import_formats
+from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep
+from app.api.names import Name
+from app.api.problems import Malformed, refusals
+from app.errors import (
+    BadLine,
+    BodyTooLarge,
+    NameTaken,
+    SubjectDiffers,
+    UnknownDataset,
+    UnsupportedMediaType,
+)
+from app.ledger import datasets, imports
+from app.ledger.tables import Dataset
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+
+
+class DatasetCreate(BaseModel):
+    """A dataset to register; samples are imported afterwards."""
+
+    name: Name
+
+
+class DatasetRead(BaseModel):
+    """A registered dataset."""
+
+    name: str = Field(description="Its name.", examples=["fashion"])
+    size: int = Field(description="Samples in it.", examples=[6000])
+    subjects: int = Field(description="Different subjects that they belong to.", examples=[300])
+    created_at: datetime = Field(description="When it was registered.")
+
+
+class ImportRead(BaseModel):
+    """What an import did."""
+
+    new: int = Field(description="Samples that were not known before.", examples=[6000])
+    known: int = Field(description="Lines that said nothing new.", examples=[0])
+    size: int = Field(description="Samples in the dataset now.", examples=[6000])
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Register a dataset",
+    responses=refusals(NameTaken, Malformed, BodyTooLarge),
+)
+def create_dataset(body: DatasetCreate, session: SessionDep, now: NowDep) -> DatasetRead:
+    """Register a dataset: a growing index of samples and the subjects they belong to."""
+    return read(session, datasets.create(session, body.name, now=now))
+
+
+@router.get("", summary="List datasets")
+def list_datasets(session: SessionDep) -> list[DatasetRead]:
+    """All datasets by name."""
+    return [read(session, dataset) for dataset in datasets.listed(session)]
+
+
+@router.get("/{name}", summary="Read a dataset", responses=refusals(UnknownDataset))
+def read_dataset(name: str, session: SessionDep) -> DatasetRead:
+    """How large a dataset is."""
+    return read(session, datasets.get(session, name))
+
+
+@router.post(
+    "/{name}/samples",
+    summary="Import samples",
+    responses=refusals(UnknownDataset, SubjectDiffers, BadLine, UnsupportedMediaType, BodyTooLarge),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-ndjson": {
+                    "schema": {"type": "string"},
+                    "example": '{"sample_id": "img-1", "subject": "ada@example.org"}\n',
+                },
+                "text/csv": {
+                    "schema": {"type": "string"},
+                    "example": "sample_id,subject\nimg-1,ada@example.org\n",
+                },
+            },
+        }
+    },
+)
+def import_samples(
+    name: str,
+    file: SpooledDep,
+    session: SessionDep,
+    settings: SettingsDep,
+    now: NowDep,
+    content_type: Annotated[str, Header(description="application/x-ndjson or text/csv")] = "",
+) -> ImportRead:
+    """Add samples, streamed as NDJSON or CSV; all lines or none.
+
+    Subjects are replaced by keyed hashes before anything is stored. Lines that are known already
+    change nothing, so an import may be repeated; a sample that is another subject's is refused.
+    """
+    dataset = datasets.get(session, name)
+    rows = import_formats.rows(file, content_type, settings.pepper.get_secret_value())
+    done = imports.import_samples(session, dataset, rows, now=now)
+    return ImportRead(new=done.new, known=done.known, size=dataset.size)
+
+
+def read(session: Session, dataset: Dataset) -> DatasetRead:
+    return DatasetRead(
+        name=dataset.name,
+        size=dataset.size,
+        subjects=datasets.subject_count(session, dataset.id),
+        created_at=dataset.created_at,
+    )

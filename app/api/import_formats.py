@@ -1,0 +1,75 @@
+"""Reads `sample_id, subject` lines from NDJSON or CSV, one at a time."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+from app.errors import BadLine, Fault, UnsupportedMediaType
+from app.ledger.imports import Row
+from app.subjects import subject_key
+
+NDJSON, CSV = "application/x-ndjson", "text/csv"
+LONGEST_ID = 512
+FIELDS = ("sample_id", "subject")
+
+
+def rows(file: IO[bytes], content_type: str, pepper: str) -> Iterator[Row]:
+    """The rows of an import; the subject is hashed before it goes any further."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in (NDJSON, CSV):
+        raise UnsupportedMediaType(f"send Content-Type {NDJSON} or {CSV}")
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    lines = ndjson(text) if kind == NDJSON else comma_separated(text)
+    try:
+        for number, fields in lines:
+            yield row(number, fields, pepper)
+    except UnicodeDecodeError as error:
+        raise BadLine("the import is not UTF-8") from error
+    finally:
+        text.detach()  # the file is the caller's to close
+
+
+def ndjson(text: io.TextIOBase) -> Iterator[tuple[int, Any]]:
+    """Numbered JSON values, one a line; blank lines are passed over."""
+    for number, line in enumerate(text, start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except ValueError as error:
+                raise bad(number, "not JSON") from error
+
+
+def comma_separated(text: io.TextIOBase) -> Iterator[tuple[int, Any]]:
+    """Numbered CSV rows under a header line (RFC 4180)."""
+    reader = csv.DictReader(text, strict=True)
+    if reader.fieldnames is None or not set(FIELDS) <= set(reader.fieldnames):
+        raise bad(1, f"the first line must name the columns {', '.join(FIELDS)}")
+    try:
+        for fields in reader:
+            yield reader.line_num, fields
+    except csv.Error as error:
+        raise bad(reader.line_num, "not CSV") from error
+
+
+def row(number: int, fields: Any, pepper: str) -> Row:
+    """One checked line."""
+    if not isinstance(fields, dict):
+        raise bad(number, "not an object")
+    sample_id, subject = (fields.get(name) for name in FIELDS)
+    if not isinstance(sample_id, str) or not 0 < len(sample_id) <= LONGEST_ID or "\0" in sample_id:
+        raise bad(number, f"sample_id must be a string of 1 to {LONGEST_ID} characters")
+    if not isinstance(subject, str):
+        raise bad(number, "subject must be a string")
+    try:
+        return Row(line=number, sample_id=sample_id, subject_key=subject_key(subject, pepper))
+    except ValueError as error:
+        raise bad(number, str(error)) from error
+
+
+def bad(number: int, reason: str) -> BadLine:
+    """The refusal that names the line, and not what stands in it."""
+    return BadLine(
+        f"line {number}: {reason}; nothing was imported", Fault(f"/{number}", "bad_line", reason)
+    )

@@ -1,0 +1,131 @@
+"""Jobs: what is being made, how far it is, and why it was decided so."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from app.api import pages
+from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.polling import polled
+from app.api.problems import Malformed, refusals
+from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel
+from app.ledger import endings, jobs, model_lines
+from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
+from app.ledger.tables import Job
+from app.queue import RUN_JOB, ring_after_commit
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+class Progress(BaseModel):
+    """How far the present phase is."""
+
+    share: float = Field(0.0, description="0 to 1, of the present phase.", examples=[0.4])
+    words: str = Field("", description="What is going on.", examples=["step 24 of 60"])
+    eta_seconds: float | None = Field(None, description="The phase's predicted rest, in seconds.")
+
+
+class JobRead(BaseModel):
+    """A job: a model's first training, or the unlearning of one batch of erasures."""
+
+    id: UUID = Field(description="Its id.")
+    model: str = Field(description="The model whose next version it makes.", examples=["fashion"])
+    kind: JobKind = Field(description="Training a first version, or unlearning.")
+    state: JobState = Field(description="How far it is.")
+    forget_count: int = Field(description="Samples to forget.", examples=[100])
+    retain_count: int = Field(description="Samples to keep.", examples=[5900])
+    progress: Progress = Field(description="How far the present phase is.")
+    attempt: int = Field(description="How often a worker has taken it up.", examples=[1])
+    worker: str | None = Field(description="The worker that took it up last.")
+    due_at: datetime | None = Field(description="The earliest due date of its erasures.")
+    created_at: datetime = Field(description="When it was queued.")
+    started_at: datetime | None = Field(description="When a worker first took it up.")
+    finished_at: datetime | None = Field(description="When it came to its end.")
+    decision: dict[str, Any] | None = Field(
+        description="The route, its reasons, and every number and threshold that led to it."
+    )
+    verdict: str | None = Field(description="The audit's verdict: pass, escalate, inconclusive.")
+    error: dict[str, Any] | None = Field(description="Why the last attempt failed, if one did.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        derived = {
+            "model": job.model.name,
+            "forget_count": len(job.forget_set),
+            "retain_count": len(job.training_set),
+            "progress": Progress.model_validate(job.progress),
+            "verdict": job.audit["verdict"] if job.audit else None,
+        }
+        plain = {name: getattr(job, name) for name in cls.model_fields if name not in derived}
+        return cls(**plain, **derived)
+
+
+class JobPage(BaseModel):
+    """One page of jobs, newest first."""
+
+    items: list[JobRead] = Field(description="The jobs.")
+    next_page_token: str = Field(description="For the next page; empty at the end.")
+
+
+@router.get("", summary="List jobs", responses=refusals(UnknownModel, BadPageToken, Malformed))
+def list_jobs(
+    session: SessionDep,
+    page_size: pages.PageSize = 50,
+    page_token: pages.PageToken = None,
+    state: Annotated[JobState | None, Query(description="Only those in this state.")] = None,
+    model: Annotated[str | None, Query(description="Only those of this model.")] = None,
+) -> JobPage:
+    """Jobs, newest first."""
+    limit = pages.size(page_size)
+    found = jobs.listed(
+        session,
+        limit=limit + 1,
+        after=pages.decode(page_token),
+        state=state,
+        model_id=model_lines.get(session, model).id if model else None,
+    )
+    more = found[limit - 1] if len(found) > limit else None
+    return JobPage(
+        items=[JobRead.of(job) for job in found[:limit]],
+        next_page_token=pages.encode((more.created_at, more.id)) if more else "",
+    )
+
+
+@router.get(
+    "/{job_id}",
+    summary="Read a job",
+    response_model=JobRead,
+    responses=refusals(UnknownJob, Malformed),
+)
+def read_job(job_id: UUID, session: SessionDep, http: Request) -> Response:
+    """How far a job is; send `If-None-Match` to be told only of changes."""
+    job = jobs.get(session, job_id)
+    return polled(http, JobRead.of(job), final=job.state not in ACTIVE_JOB_STATES)
+
+
+@router.post(
+    "/{job_id}:approve",
+    summary="Approve a decision",
+    responses=refusals(UnknownJob, IllegalTransition, Malformed),
+)
+def approve_job(job_id: UUID, session: SessionDep, queue: QueueDep, now: NowDep) -> JobRead:
+    """Let a job go on that waits for a person, with its decision as it was recorded."""
+    job = jobs.get(session, job_id)
+    endings.approve(session, job, now=now)
+    ring_after_commit(session, queue, RUN_JOB, job.id)
+    return JobRead.of(job)
+
+
+@router.post(
+    "/{job_id}:cancel",
+    summary="Cancel a job",
+    responses=refusals(UnknownJob, IllegalTransition, Malformed),
+)
+def cancel_job(job_id: UUID, session: SessionDep, settings: SettingsDep, now: NowDep) -> JobRead:
+    """Stop a job that has not been published; its erasures wait for the next one."""
+    job = jobs.get(session, job_id)
+    endings.ask_to_cancel(session, job, now=now, retry_seconds=settings.retry_seconds)
+    return JobRead.of(job)

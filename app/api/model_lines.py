@@ -1,0 +1,181 @@
+"""Models: registered lines of versions, and the policy under which they forget."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.names import Name
+from app.api.problems import Malformed, refusals
+from app.api.versions import VersionRead
+from app.errors import (
+    BodyTooLarge,
+    Conflict,
+    EmptyTrainingSet,
+    NameTaken,
+    UnknownDataset,
+    UnknownModel,
+    UnknownRecipe,
+    WorkerAbsent,
+)
+from app.ledger import announcements, batching, datasets, jobs, model_lines, versions
+from app.ledger.policy import Policy
+from app.ledger.tables import Model
+from app.queue import RUN_JOB, ring_after_commit
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+class PolicyFields(BaseModel):
+    """When a model's erasures are batched, how they are carried out, and who must approve."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_wait_seconds: float = Field(
+        300.0, ge=0, description="The oldest pending erasure waits at most so long."
+    )
+    max_samples: int = Field(10_000, ge=1, description="So many samples are a batch at once.")
+    min_subjects: int = Field(
+        1, ge=1, description="Wait for so many requests; a due date comes first all the same."
+    )
+    due_margin_seconds: float = Field(
+        86_400.0, ge=0, description="Start so long before the earliest due date."
+    )
+    route: Literal["auto", "hamu", "nabla_tau", "retrain"] = Field(
+        "auto", description="`auto` decides by measured hardness and cost; else always this route."
+    )
+    approval: bool = Field(False, description="A person must approve each decision.")
+    on_inconclusive: Literal["retrain", "approve"] = Field(
+        "retrain", description="What follows an audit that could not tell: retrain, or a person."
+    )
+    reference_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="Audits compare with a retrained reference if training one takes no longer.",
+    )
+    max_rounds: int = Field(
+        20, ge=0, description="Approximate rounds since the last exact version; then retrain."
+    )
+    max_forgotten_share: float = Field(
+        0.2, ge=0, le=1, description="Share forgotten since the last exact version; then retrain."
+    )
+    purge_after_seconds: float = Field(
+        604_800.0, ge=0, description="Weights of withdrawn versions are kept so long."
+    )
+
+
+class ModelCreate(BaseModel):
+    """A model to register."""
+
+    name: Name
+    recipe: str = Field(
+        description="A recipe that a live worker announces (GET /v1/workers).", examples=["digits"]
+    )
+    dataset: str = Field(description="The dataset that it is trained on.", examples=["digits"])
+    policy: PolicyFields = Field(default=PolicyFields(), description="When and how it forgets.")
+    train: bool = Field(
+        True,
+        description="Train its first version now on all samples of the dataset; "
+        "false to upload weights instead.",
+    )
+
+
+class ModelRead(BaseModel):
+    """A registered model."""
+
+    name: str = Field(description="Its name.", examples=["fashion"])
+    recipe: str = Field(description="How its networks are built and trained.", examples=["fashion"])
+    dataset: str = Field(description="What it is trained on.", examples=["fashion"])
+    policy: PolicyFields = Field(description="When and how it forgets.")
+    live: VersionRead | None = Field(description="The version behind the alias `live`.")
+    active_job: UUID | None = Field(description="The job that makes the next version.")
+    created_at: datetime = Field(description="When it was registered.")
+
+
+class FlushRead(BaseModel):
+    """What a flush did."""
+
+    job: UUID | None = Field(description="The job that was made; none if nothing was pending.")
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Register a model",
+    responses=refusals(
+        NameTaken,
+        UnknownDataset,
+        UnknownRecipe,
+        WorkerAbsent,
+        EmptyTrainingSet,
+        Malformed,
+        BodyTooLarge,
+    ),
+)
+def create_model(
+    body: ModelCreate, session: SessionDep, queue: QueueDep, settings: SettingsDep, now: NowDep
+) -> ModelRead:
+    """Register a model and, unless told otherwise, train its first version on the whole dataset."""
+    dataset = datasets.get(session, body.dataset)
+    announcements.recipe(session, body.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
+    line = model_lines.create(
+        session,
+        body.name,
+        recipe=body.recipe,
+        dataset=dataset,
+        policy=Policy(**body.policy.model_dump()),
+        now=now,
+    )
+    if body.train:
+        training_set = datasets.everything(dataset) - datasets.tombstones(session, dataset.id)
+        if not training_set:
+            raise EmptyTrainingSet(f"the dataset {dataset.name!r} has no samples to train on")
+        job = jobs.queue_training(session, line, training_set, now=now)
+        ring_after_commit(session, queue, RUN_JOB, job.id)
+    return read(session, line)
+
+
+@router.get("", summary="List models")
+def list_models(session: SessionDep) -> list[ModelRead]:
+    """All models by name."""
+    return [read(session, line) for line in model_lines.listed(session)]
+
+
+@router.get("/{name}", summary="Read a model", responses=refusals(UnknownModel))
+def read_model(name: str, session: SessionDep) -> ModelRead:
+    """A model, its live version and its active job."""
+    return read(session, model_lines.get(session, name))
+
+
+@router.post(
+    "/{name}:flush",
+    summary="Batch pending erasures now",
+    responses=refusals(UnknownModel, Conflict),
+)
+def flush(name: str, session: SessionDep, queue: QueueDep, now: NowDep) -> FlushRead:
+    """Make a job of all pending erasures at once, whatever the policy's waits say."""
+    line = model_lines.get(session, name)
+    if (active := jobs.active_for(session, line.id)) is not None:
+        raise Conflict(f"job {active.id} is active; pending erasures go into the next one")
+    job = batching.batch(session, line.id, now=now, flush=True)
+    if job is not None:
+        ring_after_commit(session, queue, RUN_JOB, job.id)
+    return FlushRead(job=job.id if job else None)
+
+
+def read(session: Session, line: Model) -> ModelRead:
+    live = versions.live(session, line.id)
+    active = jobs.active_for(session, line.id)
+    return ModelRead(
+        name=line.name,
+        recipe=line.recipe,
+        dataset=line.dataset.name,
+        policy=PolicyFields(**line.policy),
+        live=VersionRead.of(live) if live else None,
+        active_job=active.id if active else None,
+        created_at=line.created_at,
+    )

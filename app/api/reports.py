@@ -1,0 +1,5 @@
+"""Reports (to be written)."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

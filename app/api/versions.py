@@ -1,0 +1,178 @@
+"""Model versions: list them, upload one that was trained elsewhere, download weights."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, File, UploadFile
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from app.api import training_sets, weights_header
+from app.api.deps import NowDep, SessionDep, SettingsDep, StoreDep
+from app.api.problems import Malformed, refusals
+from app.errors import (
+    BadLine,
+    BadWeights,
+    BodyTooLarge,
+    Conflict,
+    DuplicateSamples,
+    EmptyTrainingSet,
+    ForgottenSamples,
+    Gone,
+    UnknownModel,
+    UnknownRecipe,
+    UnknownSamples,
+    UnknownVersion,
+    WeightsDoNotFit,
+    WorkerAbsent,
+)
+from app.ledger import announcements, jobs, model_lines, publishing, versions
+from app.ledger.states import VersionState
+from app.ledger.tables import ModelVersion
+
+router = APIRouter(prefix="/v1/models/{name}/versions", tags=["versions"])
+CHUNK = 1 << 20
+BINARY = {"type": "string", "format": "binary"}
+WEIGHTS_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The safetensors file.",
+        "content": {"application/octet-stream": {"schema": BINARY}},
+    }
+}
+
+
+class VersionRead(BaseModel):
+    """An immutable model version."""
+
+    id: UUID = Field(description="Its id.")
+    number: int = Field(description="1, 2, 3, … within its model.", examples=[2])
+    state: VersionState = Field(description="Whether it may be used.")
+    made_by: str = Field(
+        description="trained, uploaded, or an unlearning route.", examples=["hamu"]
+    )
+    parent_id: UUID | None = Field(description="The version it was made from.")
+    job_id: UUID | None = Field(description="The job that made it.")
+    weights_digest: str = Field(description="SHA-256 of its safetensors file.")
+    training_set_size: int = Field(description="Samples that it has seen and not forgotten.")
+    training_set_digest: str = Field(
+        description="SHA-256 of the ascending ordinals of its training set, 4 bytes each."
+    )
+    manifest: dict[str, Any] = Field(description="How it was made: recipe, seed, code, hardware.")
+    created_at: datetime = Field(description="When it was published.")
+    withdrawn_at: datetime | None = Field(description="When it was withdrawn.")
+    successor_id: UUID | None = Field(description="What to use instead of a withdrawn version.")
+
+    @classmethod
+    def of(cls, version: ModelVersion) -> Self:
+        return cls(
+            **{
+                name: getattr(version, name)
+                for name in cls.model_fields
+                if name != "training_set_size"
+            },
+            training_set_size=len(version.training_set),
+        )
+
+
+@router.get("", summary="List versions", responses=refusals(UnknownModel))
+def list_versions(name: str, session: SessionDep) -> list[VersionRead]:
+    """All versions of a model, oldest first."""
+    line = model_lines.get(session, name)
+    return [VersionRead.of(version) for version in versions.listed(session, line)]
+
+
+@router.get("/{number}", summary="Read a version", responses=refusals(UnknownModel, UnknownVersion))
+def read_version(name: str, number: int, session: SessionDep) -> VersionRead:
+    """One version."""
+    return VersionRead.of(versions.get(session, model_lines.get(session, name), number))
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Upload a version",
+    responses=refusals(
+        UnknownModel,
+        UnknownRecipe,
+        WorkerAbsent,
+        BadWeights,
+        WeightsDoNotFit,
+        BadLine,
+        UnknownSamples,
+        DuplicateSamples,
+        EmptyTrainingSet,
+        ForgottenSamples,
+        Conflict,
+        Malformed,
+        BodyTooLarge,
+    ),
+)
+def upload_version(
+    name: str,
+    weights: Annotated[UploadFile, File(description="A safetensors file.")],
+    training_set: Annotated[
+        UploadFile, File(description="The ids of all samples it was trained on, one per line.")
+    ],
+    session: SessionDep,
+    store: StoreDep,
+    settings: SettingsDep,
+    now: NowDep,
+) -> VersionRead:
+    """Register weights that were trained elsewhere, with the samples they were trained on.
+
+    The tensors' names and shapes must be those of the recipe's network. Nothing is unpickled.
+    """
+    line = model_lines.get(session, name)
+    if jobs.active_for(session, line.id) is not None:
+        raise Conflict(f"the model {name!r} has an active job; upload after it has ended")
+    announced = announcements.recipe(
+        session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds
+    )
+    weights_header.refuse_misfits(weights.file, announced["parameters"])
+    ordinals = training_sets.read(session, line.dataset, training_set.file)
+    with TemporaryDirectory() as folder:
+        local = Path(folder) / "weights"
+        with local.open("wb") as copy:
+            while chunk := weights.file.read(CHUNK):
+                copy.write(chunk)
+        digest = store.put(local)
+    version = publishing.publish_uploaded(
+        session,
+        line,
+        training_set=ordinals,
+        weights_digest=digest,
+        manifest={"recipe": line.recipe},
+        now=now,
+    )
+    return VersionRead.of(version)
+
+
+@router.get(
+    "/{number}/weights",
+    summary="Download weights",
+    responses=WEIGHTS_FILE | refusals(UnknownModel, UnknownVersion, Gone),
+    response_class=StreamingResponse,
+)
+def download_weights(
+    name: str, number: int, session: SessionDep, store: StoreDep
+) -> StreamingResponse:
+    """The weights of a published version; 410 with the successor's number once it is withdrawn."""
+    line = model_lines.get(session, name)
+    version = versions.get(session, line, number)
+    if version.state is not VersionState.PUBLISHED:
+        successor = version.successor_id and versions.by_id(session, version.successor_id).number
+        raise Gone(f"version {number} of {name!r} was withdrawn; use version {successor}")
+    return StreamingResponse(
+        store.chunks(version.weights_digest),
+        media_type="application/octet-stream",
+        headers={
+            "Content-Length": str(store.size(version.weights_digest)),
+            "Content-Disposition": f'attachment; filename="{name}-{number}.safetensors"',
+            "Digest": f"sha-256={version.weights_digest}",
+            "ETag": json.dumps(version.weights_digest),
+        },
+    )

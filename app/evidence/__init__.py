@@ -1,0 +1,1 @@
+"""What can be proved with no server: hashing, signing, proofs. Pure functions, no SQL, no HTTP."""

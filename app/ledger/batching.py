@@ -1,0 +1,163 @@
+"""Turns a model's pending erasures into one job, when the policy says it is time."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from app.bitmap import Bitmap
+from app.ledger import jobs, model_lines, versions
+from app.ledger.policy import Policy
+from app.ledger.requests import settle
+from app.ledger.states import ErasureState
+from app.ledger.tables import DeletionRequest, Erasure, Job, Model, ModelVersion
+from app.ledger.transitions import move
+
+
+def models_with_pending(session: Session, *, now: datetime) -> Sequence[UUID]:
+    """Models that have erasures to batch."""
+    return session.scalars(
+        select(Erasure.model_id).where(*ready(now)).distinct().order_by(Erasure.model_id)
+    ).all()
+
+
+def batch(session: Session, model_id: UUID, *, now: datetime, flush: bool = False) -> Job | None:
+    """Make a job of the model's pending erasures, if it is time and no other job is active.
+
+    An operator's `flush` makes it time. Erasures whose samples no live version holds are cleared.
+    """
+    line = model_lines.by_id(session, model_id)
+    session.refresh(line, with_for_update=True)  # two clerks must not batch the same erasures
+    if jobs.active_for(session, model_id) is not None:
+        return None
+    parent = versions.live(session, model_id)
+    erasures = clear_unneeded(session, pending(session, model_id, now=now), parent, now=now)
+    if parent is None or not erasures:
+        return None
+    if not (flush or time_has_come(erasures, Policy.of(line.policy), now=now)):
+        return None
+    taken = fitting(erasures, parent)
+    if not taken:
+        hold(session, erasures[0], now=now)
+        return None
+    return make_job(session, line, parent, taken, now=now)
+
+
+def ready(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on erasures that may be batched now."""
+    return (
+        Erasure.state == ErasureState.PENDING,
+        or_(Erasure.not_before.is_(None), Erasure.not_before <= now),
+    )
+
+
+def pending(session: Session, model_id: UUID, *, now: datetime) -> Sequence[Erasure]:
+    """The model's erasures that may be batched now, oldest first."""
+    return session.scalars(
+        select(Erasure)
+        .where(Erasure.model_id == model_id, *ready(now))
+        .order_by(Erasure.created_at, Erasure.id)
+        .options(joinedload(Erasure.request).selectinload(DeletionRequest.erasures))
+        .with_for_update(of=Erasure)
+    ).all()
+
+
+def clear_unneeded(
+    session: Session, erasures: Sequence[Erasure], parent: ModelVersion | None, *, now: datetime
+) -> list[Erasure]:
+    """Close erasures that an earlier job has carried out already; returns the others."""
+    needed: list[Erasure] = []
+    for erasure in erasures:
+        if parent is not None and erasure.samples & parent.training_set:
+            needed.append(erasure)
+        else:
+            move(session, erasure, ErasureState.CLEARED, now=now)
+            settle(session, erasure.request, now=now)
+    return needed
+
+
+def time_has_come(erasures: Sequence[Erasure], policy: Policy, *, now: datetime) -> bool:
+    """Whether one of the policy's triggers holds."""
+    due = min(erasure.due_at for erasure in erasures)
+    if now >= due - timedelta(seconds=policy.due_margin_seconds):
+        return True
+    if len({erasure.request_id for erasure in erasures}) < policy.min_subjects:
+        return False
+    waited = now - min(erasure.created_at for erasure in erasures)
+    return (
+        waited >= timedelta(seconds=policy.max_wait_seconds)
+        or len(union(erasures)) >= policy.max_samples
+    )
+
+
+def fitting(erasures: Sequence[Erasure], parent: ModelVersion) -> list[Erasure]:
+    """The longest run of oldest erasures that leaves the successor something to be trained on."""
+    taken: list[Erasure] = []
+    for erasure in erasures:
+        if parent.training_set <= union([*taken, erasure]):
+            break
+        taken.append(erasure)
+    return taken
+
+
+def hold(session: Session, erasure: Erasure, *, now: datetime) -> None:
+    """Leave an erasure to a person: what remains of the model's data is all to be forgotten."""
+    move(
+        session,
+        erasure,
+        ErasureState.ON_HOLD,
+        now=now,
+        reason="nothing would remain to train a successor on",
+        owner="operator",
+    )
+    settle(session, erasure.request, now=now)
+
+
+def union(erasures: Sequence[Erasure]) -> Bitmap:
+    """All samples of these erasures."""
+    total = Bitmap()
+    for erasure in erasures:
+        total |= erasure.samples
+    return total
+
+
+def make_job(
+    session: Session, line: Model, parent: ModelVersion, erasures: list[Erasure], *, now: datetime
+) -> Job:
+    """Queue one job for these erasures."""
+    job = jobs.queue_unlearning(
+        session,
+        line,
+        parent,
+        union(erasures) & parent.training_set,
+        due_at=min(erasure.due_at for erasure in erasures),
+        now=now,
+    )
+    for erasure in erasures:
+        erasure.job_id = job.id
+        move(session, erasure, ErasureState.BATCHED, now=now, job=str(job.id))
+        settle(session, erasure.request, now=now)
+    return job
+
+
+def of_job(session: Session, job: Job) -> Sequence[Erasure]:
+    """The erasures that a job carries out, with their requests."""
+    return session.scalars(
+        select(Erasure)
+        .where(Erasure.job_id == job.id)
+        .order_by(Erasure.created_at, Erasure.id)
+        .options(joinedload(Erasure.request).options(selectinload(DeletionRequest.erasures)))
+    ).all()
+
+
+def give_back(
+    session: Session, job: Job, *, not_before: datetime | None, now: datetime, reason: str
+) -> None:
+    """After a job that came to nothing: its erasures are pending again, nothing is dropped."""
+    for erasure in of_job(session, job):
+        erasure.job_id = None
+        erasure.not_before = not_before
+        move(session, erasure, ErasureState.PENDING, now=now, reason=reason)
+        settle(session, erasure.request, now=now)

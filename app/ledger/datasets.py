@@ -1,0 +1,142 @@
+"""Datasets: which samples exist, whose they are, and which of them were forgotten."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import any_, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.orm import Session
+from sqlalchemy.types import Integer, String
+
+from app.bitmap import Bitmap
+from app.errors import NameTaken, UnknownDataset
+from app.ledger import entries
+from app.ledger.tables import Dataset, Sample
+
+
+def create(session: Session, name: str, *, now: datetime) -> Dataset:
+    """Register a dataset with no samples yet."""
+    if session.scalar(select(Dataset).where(Dataset.name == name)) is not None:
+        raise NameTaken(f"a dataset called {name!r} exists already")
+    dataset = Dataset(name=name, size=0, created_at=now)
+    session.add(dataset)
+    session.flush()
+    entries.append(
+        session,
+        "dataset.created",
+        machine="dataset",
+        row_id=dataset.id,
+        now=now,
+        payload={"id": str(dataset.id), "name": name},
+    )
+    return dataset
+
+
+def get(session: Session, name: str) -> Dataset:
+    """The dataset of this name."""
+    dataset = session.scalar(select(Dataset).where(Dataset.name == name))
+    if dataset is None:
+        raise UnknownDataset(f"there is no dataset called {name!r}")
+    return dataset
+
+
+def listed(session: Session) -> Sequence[Dataset]:
+    """All datasets by name."""
+    return session.scalars(select(Dataset).order_by(Dataset.name)).all()
+
+
+def subject_count(session: Session, dataset_id: UUID) -> int:
+    """How many different subjects a dataset's samples belong to."""
+    query = select(func.count(Sample.subject_key.distinct())).where(Sample.dataset_id == dataset_id)
+    return session.scalar(query) or 0
+
+
+def ordinals_of_subject(session: Session, subject_key: bytes) -> dict[UUID, Bitmap]:
+    """By dataset: the samples that belong to a subject."""
+    rows = session.execute(
+        select(Sample.dataset_id, func.array_agg(Sample.ordinal))
+        .where(Sample.subject_key == subject_key)
+        .group_by(Sample.dataset_id)
+    )
+    return {dataset_id: Bitmap(ordinals) for dataset_id, ordinals in rows}
+
+
+def ordinals_by_id(
+    session: Session, dataset_id: UUID, sample_ids: Sequence[str]
+) -> dict[str, tuple[int, bytes]]:
+    """Ordinal and subject of each of these sample ids that the dataset knows."""
+    wanted = literal(list(sample_ids), ARRAY(String))
+    rows = session.execute(
+        select(Sample.sample_id, Sample.ordinal, Sample.subject_key).where(
+            Sample.dataset_id == dataset_id, Sample.sample_id == any_(wanted)
+        )
+    )
+    return {sample_id: (ordinal, key) for sample_id, ordinal, key in rows}
+
+
+def ids_of(session: Session, dataset_id: UUID, ordinals: Bitmap) -> list[str]:
+    """The sample ids behind these ordinals, in ascending order of ordinal."""
+    wanted = literal(list(ordinals), ARRAY(Integer))
+    return list(
+        session.scalars(
+            select(Sample.sample_id)
+            .where(Sample.dataset_id == dataset_id, Sample.ordinal == any_(wanted))
+            .order_by(Sample.ordinal)
+        )
+    )
+
+
+def everything(dataset: Dataset) -> Bitmap:
+    """All ordinals of a dataset."""
+    return Bitmap(range(dataset.size))
+
+
+def tombstones(session: Session, dataset_id: UUID) -> Bitmap:
+    """The samples that no later training set may hold."""
+    return Bitmap(
+        session.scalars(
+            select(Sample.ordinal).where(
+                Sample.dataset_id == dataset_id, Sample.tombstoned_at.is_not(None)
+            )
+        )
+    )
+
+
+def bury(session: Session, dataset_id: UUID, ordinals: Bitmap, *, now: datetime) -> None:
+    """Put samples on the dataset's tombstones; those that lie there already keep their date."""
+    wanted = literal(list(ordinals), ARRAY(Integer))
+    session.execute(
+        update(Sample)
+        .where(
+            Sample.dataset_id == dataset_id,
+            Sample.ordinal == any_(wanted),
+            Sample.tombstoned_at.is_(None),
+        )
+        .values(tombstoned_at=now)
+    )
+
+
+def unbury(session: Session, dataset_id: UUID, ordinals: Bitmap) -> None:
+    """Take samples off the tombstones, after a request was cancelled."""
+    wanted = literal(list(ordinals), ARRAY(Integer))
+    session.execute(
+        update(Sample)
+        .where(Sample.dataset_id == dataset_id, Sample.ordinal == any_(wanted))
+        .values(tombstoned_at=None)
+    )
+
+
+def share_lock(session: Session, dataset_ids: Iterable[UUID]) -> None:
+    """Until this transaction ends, no version trained on these datasets can be published."""
+    session.execute(
+        select(Dataset.id)
+        .where(Dataset.id == any_(array(sorted(dataset_ids))))
+        .order_by(Dataset.id)
+        .with_for_update(read=True, key_share=True)
+    )
+
+
+def lock(session: Session, dataset_id: UUID) -> None:
+    """Wait until no request that touches this dataset is being accepted."""
+    session.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update())

@@ -1,0 +1,57 @@
+"""Models: named lines of versions that share a recipe and a dataset."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from app.errors import NameTaken, UnknownModel
+from app.ledger import entries
+from app.ledger.policy import Policy
+from app.ledger.tables import Dataset, Model
+
+
+def create(
+    session: Session, name: str, *, recipe: str, dataset: Dataset, policy: Policy, now: datetime
+) -> Model:
+    """Register a model that has no version yet."""
+    if session.scalar(select(Model).where(Model.name == name)) is not None:
+        raise NameTaken(f"a model called {name!r} exists already")
+    line = Model(name=name, recipe=recipe, dataset=dataset, policy=policy.stored(), created_at=now)
+    session.add(line)
+    session.flush()
+    entries.append(
+        session,
+        "model.created",
+        machine="model",
+        row_id=line.id,
+        now=now,
+        payload={"id": str(line.id), "name": name, "recipe": recipe, "policy": policy.stored()},
+    )
+    return line
+
+
+def get(session: Session, name: str) -> Model:
+    """The model of this name."""
+    line = session.scalar(
+        select(Model).where(Model.name == name).options(joinedload(Model.dataset))
+    )
+    if line is None:
+        raise UnknownModel(f"there is no model called {name!r}")
+    return line
+
+
+def by_id(session: Session, model_id: UUID) -> Model:
+    """The model of this id, which is known to exist."""
+    return session.scalars(
+        select(Model).where(Model.id == model_id).options(joinedload(Model.dataset))
+    ).one()
+
+
+def listed(session: Session) -> Sequence[Model]:
+    """All models by name."""
+    return session.scalars(
+        select(Model).order_by(Model.name).options(joinedload(Model.dataset))
+    ).all()

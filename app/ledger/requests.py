@@ -1,0 +1,200 @@
+"""Deletion requests: what came in from outside, and where it stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from app.bitmap import Bitmap
+from app.errors import CoversEverything, Fault, IllegalTransition, NameTaken, UnknownRequest
+from app.ledger import datasets, versions
+from app.ledger.states import (
+    FINAL_REQUEST_STATES,
+    OPEN_ERASURE_STATES,
+    ErasureState,
+    RequestState,
+)
+from app.ledger.tables import DeletionRequest, Erasure, Model, ModelVersion, RequestSamples
+from app.ledger.transitions import create, move
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request after its samples were resolved; the person is known by a keyed hash only."""
+
+    samples: dict[UUID, Bitmap]  # by dataset
+    subject_key: bytes | None
+    received_at: datetime
+    due_at: datetime
+    external_id: str | None = None
+
+
+def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
+    """Accept a request: its samples are buried, and each model that saw them owes an erasure."""
+    if submission.external_id is not None:
+        refuse_known(session, submission.external_id)
+    samples = {key: ordinals for key, ordinals in submission.samples.items() if ordinals}
+    datasets.share_lock(session, samples)
+    owed = owing_models(session, samples)
+    request = DeletionRequest(
+        external_id=submission.external_id,
+        state=RequestState.RECEIVED,
+        subject_key=submission.subject_key,
+        sample_count=sum(len(ordinals) for ordinals in samples.values()),
+        received_at=submission.received_at,
+        due_at=submission.due_at,
+        erasures=[],
+    )
+    create(session, request, now=now, due_at=submission.due_at.isoformat())
+    for dataset_id, ordinals in samples.items():
+        session.add(RequestSamples(request_id=request.id, dataset_id=dataset_id, samples=ordinals))
+        datasets.bury(session, dataset_id, ordinals, now=now)
+    move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
+    for model_id, ordinals in owed.items():
+        owe(session, request, model_id, ordinals, now=now)
+    settle(session, request, now=now)
+    return request
+
+
+def refuse_known(session: Session, external_id: str) -> None:
+    """One outside id, one request."""
+    query = select(DeletionRequest.id).where(DeletionRequest.external_id == external_id)
+    if session.scalar(query) is not None:
+        raise NameTaken(
+            "a request with this external_id exists already; to repeat a POST safely, send the "
+            "same Idempotency-Key",
+            Fault("/external_id", "name_taken", "in use"),
+        )
+
+
+def owing_models(session: Session, samples: dict[UUID, Bitmap]) -> dict[UUID, Bitmap]:
+    """By model: the samples that one of its published versions was trained on."""
+    if not samples:
+        return {}
+    owed: dict[UUID, Bitmap] = {}
+    for version in versions.published(session, list(samples)):
+        line = session.get_one(Model, version.model_id)
+        seen = version.training_set & samples[line.dataset_id]
+        if seen:
+            refuse_everything(line, version, seen)
+            owed[version.model_id] = owed.get(version.model_id, Bitmap()) | seen
+    return owed
+
+
+def refuse_everything(line: Model, version: ModelVersion, seen: Bitmap) -> None:
+    """A model cannot forget all that it was trained on: there would be nothing to keep."""
+    if len(seen) == len(version.training_set):
+        raise CoversEverything(
+            f"the request covers all {len(seen)} samples that version {version.number} of "
+            f"{line.name!r} was trained on; nothing would remain to train a successor on. "
+            "Such a model has to be taken out of service, not unlearned."
+        )
+
+
+def owe(
+    session: Session, request: DeletionRequest, model_id: UUID, ordinals: Bitmap, *, now: datetime
+) -> None:
+    """Note that this model has to forget these samples for this request."""
+    erasure = Erasure(
+        request=request,
+        model_id=model_id,
+        state=ErasureState.PENDING,
+        samples=ordinals,
+        due_at=request.due_at,
+        created_at=now,
+    )
+    create(session, erasure, now=now, request=str(request.id), samples=len(ordinals))
+
+
+def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None:
+    """Let the request's state follow the least advanced of its erasures."""
+    state = following(request)
+    if state is request.state or request.state in FINAL_REQUEST_STATES:
+        return
+    if state in FINAL_REQUEST_STATES:
+        request.finished_at = now
+    move(session, request, state, now=now, erasures=len(request.erasures))
+
+
+def following(request: DeletionRequest) -> RequestState:
+    """The state that a request's erasures imply."""
+    states = {erasure.state for erasure in request.erasures}
+    if not states:
+        return RequestState.COMPLETED_NO_DATA
+    if states == {ErasureState.CANCELLED}:
+        return RequestState.CANCELLED
+    if ErasureState.ON_HOLD in states:
+        return RequestState.ON_HOLD
+    if states.isdisjoint(OPEN_ERASURE_STATES):
+        return RequestState.COMPLETED
+    return RequestState.ACCEPTED if states == {ErasureState.PENDING} else RequestState.IN_PROGRESS
+
+
+def cancel(session: Session, request: DeletionRequest, *, now: datetime, reason: str) -> None:
+    """Take a request back before any model has begun to forget its samples."""
+    if any(erasure.state is ErasureState.BATCHED for erasure in request.erasures):
+        raise IllegalTransition("a job is already carrying this request out")
+    move(session, request, RequestState.CANCELLED, now=now, reason=reason)
+    request.finished_at = now
+    for erasure in request.erasures:
+        move(session, erasure, ErasureState.CANCELLED, now=now, reason=reason)
+    for dataset_id, ordinals in resolved(session, request).items():
+        datasets.unbury(session, dataset_id, ordinals - claimed_by_others(session, dataset_id))
+
+
+def resolved(session: Session, request: DeletionRequest) -> dict[UUID, Bitmap]:
+    """By dataset: the samples a request was resolved to."""
+    rows = session.scalars(select(RequestSamples).where(RequestSamples.request_id == request.id))
+    return {row.dataset_id: row.samples for row in rows}
+
+
+def claimed_by_others(session: Session, dataset_id: UUID) -> Bitmap:
+    """The samples of a dataset that requests still in force want forgotten."""
+    claims = session.scalars(
+        select(RequestSamples.samples)
+        .join(DeletionRequest, DeletionRequest.id == RequestSamples.request_id)
+        .where(
+            RequestSamples.dataset_id == dataset_id,
+            DeletionRequest.state.not_in((RequestState.CANCELLED, RequestState.DENIED)),
+        )
+    )
+    union = Bitmap()
+    for ordinals in claims:
+        union |= ordinals
+    return union
+
+
+def get(session: Session, request_id: UUID, *, lock: bool = False) -> DeletionRequest:
+    """The request of this id, with its erasures and their models."""
+    query = select(DeletionRequest).where(DeletionRequest.id == request_id).options(*WITH_ERASURES)
+    if lock:
+        query = query.with_for_update(of=DeletionRequest)
+    request = session.scalar(query)
+    if request is None:
+        raise UnknownRequest("there is no deletion request with this id")
+    return request
+
+
+def listed(
+    session: Session,
+    *,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+    state: RequestState | None = None,
+    **equal: Any,
+) -> Sequence[DeletionRequest]:
+    """Requests, newest first, those after a place in that order."""
+    query = select(DeletionRequest).options(*WITH_ERASURES).filter_by(**equal)
+    if state is not None:
+        query = query.where(DeletionRequest.state == state)
+    place = tuple_(DeletionRequest.received_at, DeletionRequest.id)
+    if after is not None:
+        query = query.where(place < after)
+    return session.scalars(query.order_by(place.desc()).limit(limit)).all()
+
+
+WITH_ERASURES = (selectinload(DeletionRequest.erasures).options(joinedload(Erasure.model)),)

@@ -1,0 +1,209 @@
+"""Model versions: which exist, which are live, how one is published and the old ones withdrawn."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.bitmap import Bitmap
+from app.errors import UnknownVersion
+from app.ledger import entries
+from app.ledger.policy import Policy
+from app.ledger.states import VersionState
+from app.ledger.tables import Alias, Model, ModelVersion
+from app.ledger.transitions import create, move
+
+LIVE = "live"
+
+
+def get(session: Session, line: Model, number: int) -> ModelVersion:
+    """The version of this number."""
+    version = session.scalar(
+        select(ModelVersion).where(ModelVersion.model_id == line.id, ModelVersion.number == number)
+    )
+    if version is None:
+        raise UnknownVersion(f"the model {line.name!r} has no version {number}")
+    return version
+
+
+def by_id(session: Session, version_id: UUID) -> ModelVersion:
+    """The version of this id, which is known to exist."""
+    return session.get_one(ModelVersion, version_id)
+
+
+def listed(session: Session, line: Model) -> Sequence[ModelVersion]:
+    """All versions of a model, oldest first."""
+    return session.scalars(
+        select(ModelVersion).where(ModelVersion.model_id == line.id).order_by(ModelVersion.number)
+    ).all()
+
+
+def live(session: Session, model_id: UUID) -> ModelVersion | None:
+    """The version behind the alias `live`."""
+    return session.scalar(
+        select(ModelVersion)
+        .join(Alias, Alias.version_id == ModelVersion.id)
+        .where(Alias.model_id == model_id, Alias.name == LIVE)
+    )
+
+
+def published(session: Session, dataset_ids: Sequence[UUID]) -> Sequence[ModelVersion]:
+    """Every published version that was trained on one of these datasets."""
+    return session.scalars(
+        select(ModelVersion)
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(Model.dataset_id.in_(dataset_ids), ModelVersion.state == VersionState.PUBLISHED)
+        .order_by(ModelVersion.model_id, ModelVersion.number)
+    ).all()
+
+
+def last_exact(session: Session, version: ModelVersion) -> tuple[ModelVersion, int]:
+    """The nearest ancestor (or the version itself) that was trained, and the rounds since then."""
+    rounds = 0
+    while version.parent_id is not None and version.made_by not in ("trained", "retrain"):
+        version = by_id(session, version.parent_id)
+        rounds += 1
+    return version, rounds
+
+
+def publish(
+    session: Session,
+    line: Model,
+    *,
+    made_by: str,
+    weights_digest: str,
+    training_set: Bitmap,
+    manifest: dict[str, Any],
+    now: datetime,
+    parent: ModelVersion | None = None,
+    job_id: UUID | None = None,
+) -> ModelVersion:
+    """Add a version and move the alias `live` to it."""
+    version = ModelVersion(
+        model_id=line.id,
+        number=next_number(session, line),
+        parent_id=parent.id if parent else None,
+        job_id=job_id,
+        state=VersionState.CANDIDATE,
+        made_by=made_by,
+        weights_digest=weights_digest,
+        training_set=training_set,
+        training_set_digest=training_set.digest,
+        manifest=manifest,
+        created_at=now,
+    )
+    create(session, version, now=now, model=line.name, number=version.number)
+    move(
+        session,
+        version,
+        VersionState.PUBLISHED,
+        now=now,
+        made_by=made_by,
+        weights_sha256=weights_digest,
+        training_set_sha256=version.training_set_digest,
+        training_set_size=len(training_set),
+        parent=None if parent is None else parent.weights_digest,
+    )
+    point(session, line, LIVE, version, now=now)
+    return version
+
+
+def next_number(session: Session, line: Model) -> int:
+    """One more than the newest; the model's row is locked so that two cannot have the same."""
+    session.refresh(line, with_for_update=True)
+    newest = session.scalar(
+        select(func.max(ModelVersion.number)).where(ModelVersion.model_id == line.id)
+    )
+    return (newest or 0) + 1
+
+
+def point(
+    session: Session, line: Model, name: str, version: ModelVersion, *, now: datetime
+) -> None:
+    """Move an alias; the database refuses one on a version that is not published."""
+    session.execute(
+        insert(Alias)
+        .values(model_id=line.id, name=name, version_id=version.id, moved_at=now)
+        .on_conflict_do_update(
+            index_elements=[Alias.model_id, Alias.name],
+            set_={"version_id": version.id, "moved_at": now},
+        )
+    )
+    entries.append(
+        session,
+        "alias.moved",
+        machine="alias",
+        row_id=version.id,
+        now=now,
+        payload={"model": line.name, "alias": name, "version": version.number},
+    )
+
+
+def withdraw_those_that_saw(
+    session: Session, line: Model, samples: Bitmap, successor: ModelVersion, *, now: datetime
+) -> list[ModelVersion]:
+    """Withdraw every published version of the model that was trained on any of the samples."""
+    withdrawn = [
+        version
+        for version in listed(session, line)
+        if version.state is VersionState.PUBLISHED and version.training_set & samples
+    ]
+    for version in withdrawn:
+        version.withdrawn_at = now
+        version.successor_id = successor.id
+        for alias in aliases_of(session, version):
+            point(session, line, alias, successor, now=now)
+        move(
+            session,
+            version,
+            VersionState.WITHDRAWN,
+            now=now,
+            number=version.number,
+            successor=successor.number,
+        )
+    return withdrawn
+
+
+def aliases_of(session: Session, version: ModelVersion) -> list[str]:
+    """The names by which consumers follow this version."""
+    return list(
+        session.scalars(
+            select(Alias.name).where(Alias.version_id == version.id).order_by(Alias.name)
+        )
+    )
+
+
+def to_purge(session: Session, *, now: datetime) -> list[ModelVersion]:
+    """Withdrawn versions whose grace time is over."""
+    rows = session.execute(
+        select(ModelVersion, Model.policy)
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(ModelVersion.state == VersionState.WITHDRAWN)
+        .order_by(ModelVersion.id)
+        .with_for_update(of=ModelVersion, skip_locked=True)
+    )
+    return [
+        version
+        for version, policy in rows
+        if version.withdrawn_at is not None
+        and now - version.withdrawn_at >= timedelta(seconds=Policy.of(policy).purge_after_seconds)
+    ]
+
+
+def digest_in_use(session: Session, version: ModelVersion) -> bool:
+    """Whether a version that is not purged has the same weights (the route `none` keeps them)."""
+    query = select(ModelVersion.id).where(
+        ModelVersion.weights_digest == version.weights_digest,
+        ModelVersion.id != version.id,
+        ModelVersion.state != VersionState.PURGED,
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def purge(session: Session, version: ModelVersion, *, now: datetime) -> None:
+    """State that a withdrawn version's weights are gone."""
+    move(session, version, VersionState.PURGED, now=now, weights_sha256=version.weights_digest)

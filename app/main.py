@@ -1,0 +1,67 @@
+"""The HTTP application, put together in one place."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from app.api import (
+    datasets,
+    deletion_requests,
+    health,
+    jobs,
+    limits,
+    model_lines,
+    problems,
+    reports,
+    versions,
+    workers,
+)
+from app.config import Settings, settings
+from app.db import connect, sessions_of
+from app.observability import configure_logging
+from app.queue import CeleryQueue, Queue
+from app.store import Store
+
+DESCRIPTION = """
+Makes trained models forget people. Register a dataset and a model, submit a deletion request, poll
+the job that carries it out, fetch the report. Refusals are RFC 9457 problem documents; every code
+is explained under `/problems`.
+"""
+STREAMS = ("/samples", "/versions")  # their bodies may be large, and are counted as they come
+
+
+def create_app(config: Settings | None = None, queue: Queue | None = None) -> FastAPI:
+    """The application for these settings; a queue of one's own is for tests."""
+    config = config or settings()
+    configure_logging()
+    engine = connect(config.database_url)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.dispose()
+
+    app = FastAPI(
+        title="Lacuna", version=version("lacuna"), description=DESCRIPTION, lifespan=lifespan
+    )
+    app.state.settings = config
+    app.state.sessions = sessions_of(engine)
+    app.state.store = Store(config.store)
+    app.state.queue = queue or CeleryQueue(config.redis_url)
+    app.add_middleware(limits.BodyLimit, limit=config.max_body_bytes, streams=STREAMS)
+    problems.install(app)
+    for resource in (
+        datasets,
+        model_lines,
+        versions,
+        deletion_requests,
+        jobs,
+        reports,
+        workers,
+        health,
+        problems,
+    ):
+        app.include_router(resource.router)
+    return app

@@ -1,0 +1,72 @@
+"""Where weights lie: one file per digest, in any place that fsspec knows."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import fsspec
+
+CHUNK = 1 << 20
+
+
+class StoreCorrupt(Exception):
+    """What the store gives back is not what was put in."""
+
+
+class Store:
+    """Immutable files under their SHA-256; written under another name, then moved into place."""
+
+    def __init__(self, url: str) -> None:
+        self.filesystem, self.root = fsspec.core.url_to_fs(url)
+
+    def path(self, digest: str) -> str:
+        return f"{self.root}/weights/{digest[:2]}/{digest}.safetensors"
+
+    def put(self, file: Path) -> str:
+        """Store a file and read it back; returns its digest. Storing twice changes nothing."""
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        target = self.path(digest)
+        if not self.filesystem.exists(target):
+            self.filesystem.makedirs(self.filesystem._parent(target), exist_ok=True)
+            part = f"{target}.part-{file.stat().st_mtime_ns}"
+            self.filesystem.put_file(str(file), part)
+            self.filesystem.mv(part, target)
+        self.verify(digest)
+        return digest
+
+    def verify(self, digest: str) -> None:
+        """Read a stored file to its end; raises if its bytes are not those of the digest."""
+        found = hashlib.sha256()
+        for chunk in self.chunks(digest):
+            found.update(chunk)
+        if found.hexdigest() != digest:
+            raise StoreCorrupt(f"the stored weights {digest} have the digest {found.hexdigest()}")
+
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        """The stored bytes, in pieces."""
+        with self.open(digest) as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+
+    def open(self, digest: str) -> IO[bytes]:
+        return self.filesystem.open(self.path(digest), "rb")
+
+    def size(self, digest: str) -> int:
+        return int(self.filesystem.size(self.path(digest)))
+
+    def fetch(self, digest: str, target: Path) -> None:
+        """Copy stored weights to a local file, and check them on the way."""
+        found = hashlib.sha256()
+        with target.open("wb") as local:
+            for chunk in self.chunks(digest):
+                found.update(chunk)
+                local.write(chunk)
+        if found.hexdigest() != digest:
+            raise StoreCorrupt(f"the stored weights {digest} have the digest {found.hexdigest()}")
+
+    def purge(self, digest: str) -> None:
+        """Remove weights for good; removing twice is no error."""
+        if self.filesystem.exists(self.path(digest)):
+            self.filesystem.rm(self.path(digest))

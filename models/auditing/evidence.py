@@ -1,0 +1,51 @@
+"""What a verdict is reached by: plain values, so that judging needs no network."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from models.auditing.attacks import Separation
+from models.auditing.intervals import Interval
+
+
+class Yardstick(StrEnum):
+    """What a network that never saw the forgotten samples is taken to look like."""
+
+    REFERENCE = "reference"
+    HELD_OUT = "held-out"
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One attack's AUC less the yardstick's, on the new network and on its parent.
+
+    `paired`: less the AUC on reference networks; otherwise less 0.5.
+    """
+
+    attack: str
+    yardstick: Yardstick
+    paired: bool
+    after: Separation
+    before: Separation
+
+
+@dataclass(frozen=True)
+class Drop:
+    """By how much the mean score of a set, or of one stratum, lies below the yardstick's."""
+
+    samples: str  # which, in words: "test", "test, stratum 3"
+    against: str  # "parent" or "reference"
+    drop: Interval
+    whole: bool  # a whole set, not one stratum
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What `judge` looks at. `leaks` is empty where no attack could be run."""
+
+    route: str
+    finite: bool
+    movement: float
+    forgotten: int
+    matched_share: float  # of the forgotten samples, those with unseen ones of their stratum
+    leaks: tuple[Leak, ...]
+    drops: tuple[Drop, ...]

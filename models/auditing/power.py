@@ -1,0 +1,34 @@
+"""What an attack could have seen: how large a leak, and with how many samples a smaller one."""
+
+from math import ceil
+
+from models.auditing.attacks import Separation
+from models.auditing.intervals import z_of
+
+
+def chance_margin(forgotten: int, unseen: int, *, confidence: float) -> float:
+    """The margin around an AUC of 0.5 into which a network without a leak fits in 97 % of audits.
+
+    Its interval reaches z_c standard errors either way and its estimate strays by z_0.97; under
+    chance the variance of the AUC is (1/n + 1/m)/12 (Mann and Whitney 1947, for many of both).
+    """
+    error = ((1 / forgotten + 1 / unseen) / 12) ** 0.5
+    return (z_of(confidence) + z_of(0.97)) * error
+
+
+def forgotten_needed(separation: Separation, margin: float, *, confidence: float) -> int | None:
+    """How many forgotten samples let a network without a leak pass in 19 of 20 audits.
+
+    The interval must fit in ±margin whichever way its estimate falls: (z_c + z_0.95)·se <= margin.
+    None where the unseen samples alone give a wider interval.
+    """
+    allowed = (margin / (z_of(confidence) + z_of(0.95))) ** 2 - separation.unseen_variance
+    if allowed <= 0:
+        return None
+    return ceil(separation.forgotten * separation.forgotten_variance / allowed)
+
+
+def detectable(separation: Separation, *, confidence: float) -> float:
+    """The least leak whose interval would have excluded the yardstick in 8 of 10 audits."""
+    error = (separation.forgotten_variance + separation.unseen_variance) ** 0.5
+    return (z_of(confidence) + z_of(0.60)) * error

@@ -1,0 +1,101 @@
+"""What an audit hands on: plain values, small enough for a page, with no sample named."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.auditing.intervals import Floats, Interval
+from models.auditing.signals import Said
+from models.auditing.utility import StratumDrop, Utility, utility
+from models.auditing.verdict import Thresholds
+
+LEVELS = 41  # evenly spaced quantiles, from which a plot is drawn
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack on one network, against one set of unseen samples."""
+
+    attack: str
+    network: str
+    unseen: str
+    auc: Interval
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one network is worth on one set."""
+
+    network: str
+    samples: str
+    utility: Utility
+
+
+@dataclass(frozen=True)
+class Change:
+    """By how much the new network's score on one set lies below another network's."""
+
+    samples: str
+    against: str
+    drop: Interval
+    worst_strata: list[StratumDrop]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One network's losses and confidences on one set, as quantiles 0, 1/40, .. 1.
+
+    Confidence is exp(-loss): for a classifier, the probability of the true label.
+    """
+
+    network: str
+    samples: str
+    losses: list[float]
+    confidences: list[float]
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """`dataclasses.asdict` of it is JSON of at most 50 kB."""
+
+    verdict: str
+    sentences: list[str]
+    numbers: dict[str, float]
+    thresholds: Thresholds
+    route: str
+    seed: int
+    movement: float | None  # None where it is not finite
+    finite: bool
+    samples: dict[str, int]  # how many of each set were scored
+    references: int
+    attacks: list[Attack]
+    utility: list[Measured]
+    changes: list[Change]
+    distributions: list[Distribution]
+    sample_passes: int  # samples sent forward, summed over networks and measures
+    seconds: float
+
+
+def utility_table(heard: Mapping[str, Said]) -> list[Measured]:
+    """Every network on every set."""
+    return [
+        Measured(name, samples, utility(signals.scores, signals.losses))
+        for name, said in heard.items()
+        for samples, signals in said.items()
+    ]
+
+
+def distributions(heard: Mapping[str, Said]) -> list[Distribution]:
+    """Every network on every set."""
+    return [
+        Distribution(name, samples, _quantiles(signals.losses), _quantiles(np.exp(-signals.losses)))
+        for name, said in heard.items()
+        for samples, signals in said.items()
+    ]
+
+
+def _quantiles(values: Floats) -> list[float]:
+    """Rounded to what a plot can show: six significant digits."""
+    levels = np.quantile(values, np.linspace(0, 1, LEVELS))
+    return [float(f"{level:.6g}") for level in levels]

@@ -1,0 +1,121 @@
+"""What the networks of one audit say of its samples: everything later is computed from this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.auditing.attacks import Ints
+from models.auditing.intervals import Floats
+from models.data import Samples, Split
+from models.recipe import Recipe
+from models.training import evaluate
+
+RETAIN_CAP = 2000  # retained samples that are scored; drawn anew for each audit, by its seed
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What one network says of one set of N samples: `[N]` each."""
+
+    losses: Floats
+    scores: Floats
+    strata: Ints
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.losses).all() and np.isfinite(self.scores).all())
+
+
+# What one network says of every set: `forget`, `retain`, `validation`, `test`.
+Said = dict[str, Signals]
+
+
+def audited_sets(split: Split, test: Samples, *, seed: int) -> dict[str, Samples]:
+    """The four sets by name, the retain set cut down; `ValueError` where they overlap."""
+    refuse_overlap(split, test)
+    return {
+        "forget": split.forget,
+        "retain": capped(split.retain, seed=seed),
+        "validation": split.validation,
+        "test": test,
+    }
+
+
+def refuse_overlap(split: Split, test: Samples) -> None:
+    """A sample in two of the sets would make members of the unseen, or judge what it steered."""
+    sets = {
+        "forget": split.forget,
+        "retain": split.retain,
+        "validation": split.validation,
+        "test": test,
+    }
+    seen: dict[str, str] = {}
+    for name, samples in sets.items():
+        if len(samples) < 2:
+            raise ValueError(f"an audit needs two samples at least in each set, {name} has fewer")
+        shared = {seen[sample_id] for sample_id in samples.ids if sample_id in seen}
+        if shared:
+            raise ValueError(f"the {name} set shares samples with: {', '.join(sorted(shared))}")
+        seen |= dict.fromkeys(samples.ids, name)
+
+
+def capped(samples: Samples, *, seed: int, most: int = RETAIN_CAP) -> Samples:
+    """At most so many of them, drawn by the seed, in their own order."""
+    if len(samples) <= most:
+        return samples
+    drawn = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:most]
+    return samples.take(drawn.sort().values)
+
+
+def listen(network: nn.Module, sets: dict[str, Samples], recipe: Recipe) -> Said:
+    """One network's losses and scores on every set."""
+    return {
+        name: Signals(
+            losses=evaluate(network, samples, recipe.losses).double().numpy(),
+            scores=evaluate(network, samples, recipe.scores).double().numpy(),
+            strata=samples.strata.numpy(),
+        )
+        for name, samples in sets.items()
+    }
+
+
+def averaged(several: Sequence[Said]) -> Said:
+    """What several networks say of each sample in the mean."""
+    return {
+        name: Signals(
+            np.mean([said[name].losses for said in several], axis=0),
+            np.mean([said[name].scores for said in several], axis=0),
+            signals.strata,
+        )
+        for name, signals in several[0].items()
+    }
+
+
+def finite(said: Said) -> bool:
+    """Whether all that a network said is a number."""
+    return all(signals.finite for signals in said.values())
+
+
+def refuse_broken(heard: Mapping[str, Said]) -> None:
+    """A yardstick that is not finite measures nothing."""
+    for name, said in heard.items():
+        if not finite(said):
+            raise ValueError(f"the network `{name}` gives losses or scores that are not finite")
+
+
+@torch.no_grad()
+def movement(before: nn.Module, after: nn.Module) -> float:
+    """‖θ_after - θ_before‖ / ‖θ_before‖ over parameters; NaN or infinite where a weight is.
+
+    Buffers are left out: batch-norm statistics move in every forward pass of a run that trains
+    nothing, which is how two published methods hid that they did not.
+    """
+    old, new = dict(before.named_parameters()), dict(after.named_parameters())
+    if old.keys() != new.keys():
+        raise ValueError("the two networks have different parameters")
+    moved = sum(float((new[name].cpu() - old[name].cpu()).double().square().sum()) for name in old)
+    length = sum(float(value.cpu().double().square().sum()) for value in old.values())
+    return (moved / length) ** 0.5 if length else float(moved > 0)

@@ -1,0 +1,262 @@
+"""From the numbers of an audit to one of three words, by thresholds declared beforehand.
+
+Pure, and torch-free. The leak test is one of equivalence, two-sided: a network passes only when the
+whole interval of its leak lies within ±margin, so a small sample is never taken for a clean one.
+
+The yardstick decides what a leak is. Where reference networks exist (same recipe, never saw the
+forgotten samples) it is the AUC that the same attack has on them. Where none exist it is 0.5, right
+only if the forgotten samples are like held-out ones of their strata; a person whose samples are
+easier or odder than others' is then told apart though nothing is remembered. Two things follow:
+
+- For the route `retrain` the held-out yardstick informs but does not decide: such a network is
+  exact by how it was made, and what the attack finds is how these samples differ. It is held back
+  for a person to look at only if it stands out no less than its parent did, which is what a retrain
+  that had seen the samples after all would look like.
+- A recipe that memorises little leaves an untouched network that no attack tells from a retrain.
+  It passes, truly, and `none` was then the right decision; but the audit shows nothing about
+  what the run did, and its sentences say so.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+
+from models.auditing.evidence import Drop, Evidence, Leak, Yardstick
+from models.auditing.intervals import CONFIDENCE, Interval
+from models.auditing.power import chance_margin, detectable, forgotten_needed
+
+
+class Verdict(StrEnum):
+    """What an audit concludes."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    ESCALATE = "escalate"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Declared before the run. How they were chosen: benchmarks/verdict_conformance.py.
+
+    `paired_margin`: how far an AUC may lie from that of reference networks on the same samples.
+    `widest_margin`, `narrowest_margin`: bounds of the margin around 0.5; between them it is as
+    tight as the number of samples allows, see `power.chance_margin`.
+    `min_forgotten`: an interval from fewer samples is not trusted.
+    `min_matched_share`: of the forgotten samples, how many need unseen ones of their stratum.
+    `max_drop`, `max_stratum_drop`: of the mean score, on a set and on one stratum of it.
+    `min_movement`: of the parameters, as a share of their length.
+    """
+
+    paired_margin: float = 0.08
+    widest_margin: float = 0.16
+    narrowest_margin: float = 0.05
+    min_forgotten: int = 20
+    min_matched_share: float = 0.8
+    max_drop: float = 0.05
+    max_stratum_drop: float = 0.20
+    min_movement: float = 1e-6
+    confidence: float = CONFIDENCE
+
+    def margin(self, leak: Leak) -> float:
+        """How far from the yardstick this attack's AUC may lie."""
+        if leak.paired:
+            return self.paired_margin
+        fitting = chance_margin(leak.after.forgotten, leak.after.unseen, confidence=self.confidence)
+        return min(max(fitting, self.narrowest_margin), self.widest_margin)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict, what may be said, and the numbers that it rests on."""
+
+    verdict: Verdict
+    sentences: tuple[str, ...]
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Finding:
+    verdict: Verdict
+    sentence: str
+
+
+def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
+    """Escalate if any finding says so, else inconclusive if any does, else pass."""
+    findings = list(_findings(evidence, thresholds))
+    found = {finding.verdict for finding in findings}
+    verdict = next(
+        (word for word in (Verdict.ESCALATE, Verdict.INCONCLUSIVE) if word in found), Verdict.PASS
+    )
+    return Judgement(
+        verdict, tuple(finding.sentence for finding in findings), _numbers(evidence, thresholds)
+    )
+
+
+def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
+    if not (evidence.finite and isfinite(evidence.movement)):
+        yield _Finding(
+            Verdict.ESCALATE, "The new network holds or gives values that are not finite."
+        )
+        return
+    yield _movement(evidence, thresholds)
+    yield from _gaps(evidence, thresholds)
+    for leak in evidence.leaks:
+        yield _leak(leak, evidence.route, thresholds)
+        yield from _blindness(leak, evidence.route, thresholds)
+    for drop in evidence.drops:
+        yield from _drop(drop, thresholds)
+
+
+def _movement(evidence: Evidence, thresholds: Thresholds) -> _Finding:
+    moved = f"{evidence.movement:.2g} of their length"
+    if evidence.route == "none":
+        if evidence.movement > 0:
+            return _Finding(
+                Verdict.ESCALATE, f"The decision was `none`, yet the weights moved by {moved}."
+            )
+        return _Finding(Verdict.PASS, "The weights were left as they were, as decided.")
+    if evidence.movement < thresholds.min_movement:
+        return _Finding(
+            Verdict.ESCALATE,
+            f"The weights did not move ({moved}), though the route was `{evidence.route}`.",
+        )
+    return _Finding(Verdict.PASS, f"The weights moved by {moved}.")
+
+
+def _gaps(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
+    """What could not be measured, or not by enough samples: no pass without an attack."""
+    yardsticks = {leak.yardstick for leak in evidence.leaks}
+    if evidence.route == "retrain" and Yardstick.REFERENCE not in yardsticks:
+        missing = Verdict.PASS  # here the attack informs and does not decide
+    else:
+        missing = Verdict.INCONCLUSIVE
+    if not evidence.leaks:
+        yield _Finding(missing, "No attack could be run.")
+    if evidence.forgotten < thresholds.min_forgotten:
+        yield _Finding(
+            missing,
+            f"{evidence.forgotten} forgotten samples are too few for an attack to judge by: "
+            f"{thresholds.min_forgotten} at least are needed.",
+        )
+    if evidence.matched_share < thresholds.min_matched_share:
+        yield _Finding(
+            missing,
+            f"Only {evidence.matched_share:.0%} of the forgotten samples have unseen samples of "
+            "their stratum to be compared with.",
+        )
+    if not evidence.drops:
+        yield _Finding(Verdict.INCONCLUSIVE, "What the network is still good for is not known.")
+
+
+def _leak(leak: Leak, route: str, thresholds: Thresholds) -> _Finding:
+    margin = thresholds.margin(leak)
+    verdict = _equivalence(leak.after.interval, margin)
+    if route == "retrain" and leak.yardstick is Yardstick.HELD_OUT:
+        return _exact(leak, verdict, margin, thresholds)
+    told = _measured(leak, thresholds)
+    if verdict is Verdict.PASS:
+        seen = detectable(leak.after, confidence=thresholds.confidence)
+        return _Finding(
+            verdict,
+            f"{told}, inside ±{margin:.2f}. A leak of {seen:.2f} would have been seen with 80 % "
+            "power.",
+        )
+    if verdict is Verdict.ESCALATE:
+        way = "remembered" if leak.after.interval.estimate > 0 else "pushed further than forgotten"
+        return _Finding(verdict, f"{told}, outside ±{margin:.2f}: they look {way}.")
+    return _Finding(
+        verdict, f"{told}, not wholly inside ±{margin:.2f}. {_needed(leak, thresholds)}"
+    )
+
+
+def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) -> _Finding:
+    """The route was an exact retrain, and 0.5 is all there is to compare with."""
+    told = f"{_measured(leak, thresholds)}; the network was trained without them"
+    after, before = leak.after.interval, leak.before.interval
+    if verdict is Verdict.PASS:
+        return _Finding(verdict, f"{told}.")
+    if after.low > 0 and after.estimate > margin and after.high > before.estimate:
+        return _Finding(
+            Verdict.INCONCLUSIVE,
+            f"{told}, but they stand out no less than before ({before.estimate:+.2f}). Either "
+            "they are easier than held-out samples, or the training saw them.",
+        )
+    return _Finding(
+        Verdict.PASS, f"{told}, so this measures how they differ from held-out samples."
+    )
+
+
+def _blindness(leak: Leak, route: str, thresholds: Thresholds) -> Iterator[_Finding]:
+    """Where the parent would have passed as well, a pass says nothing about the run."""
+    margin = thresholds.margin(leak)
+    if route != "none" and _equivalence(leak.before.interval, margin) is Verdict.PASS:
+        yield _Finding(
+            Verdict.PASS,
+            f"The {leak.attack} attack did not tell them apart on the parent network either "
+            f"({leak.before.interval.estimate:+.2f}): it cannot show that anything was forgotten.",
+        )
+
+
+def _drop(drop: Drop, thresholds: Thresholds) -> Iterator[_Finding]:
+    """A whole set is judged by its estimate, a stratum only where its interval leaves no doubt."""
+    limit = thresholds.max_drop if drop.whole else thresholds.max_stratum_drop
+    told = (
+        f"The mean score on {drop.samples} is {drop.drop.estimate:.3f} below the {drop.against}'s "
+        f"[{drop.drop.low:.3f}, {drop.drop.high:.3f}]"
+    )
+    if not drop.whole:
+        if drop.drop.low > limit:
+            yield _Finding(Verdict.ESCALATE, f"{told}, more than the {limit:.2f} allowed.")
+    elif drop.drop.estimate <= limit:
+        yield _Finding(Verdict.PASS, f"{told}, within the {limit:.2f} allowed.")
+    elif drop.drop.low > 0:
+        yield _Finding(Verdict.ESCALATE, f"{told}, more than the {limit:.2f} allowed.")
+    else:
+        yield _Finding(
+            Verdict.INCONCLUSIVE,
+            f"{told}: too few samples to tell it from the {limit:.2f} allowed.",
+        )
+
+
+def _equivalence(interval: Interval, margin: float) -> Verdict:
+    """Inside, outside (as a whole or by its estimate), or across the border of ±margin."""
+    if -margin < interval.low and interval.high < margin:
+        return Verdict.PASS
+    if abs(interval.estimate) > margin:
+        return Verdict.ESCALATE
+    return Verdict.INCONCLUSIVE
+
+
+def _measured(leak: Leak, thresholds: Thresholds) -> str:
+    after = leak.after
+    return (
+        f"The {leak.attack} attack told {after.forgotten} forgotten samples from {after.unseen} "
+        f"never-seen ones with an AUC {after.interval.estimate:+.2f} from the {leak.yardstick} "
+        f"yardstick, {thresholds.confidence:.0%} interval "
+        f"[{after.interval.low:+.2f}, {after.interval.high:+.2f}]"
+    )
+
+
+def _needed(leak: Leak, thresholds: Thresholds) -> str:
+    needed = forgotten_needed(leak.after, thresholds.margin(leak), confidence=thresholds.confidence)
+    if needed is None:
+        return "However many are forgotten, there are too few unseen samples to settle it."
+    if needed > leak.after.forgotten:
+        return f"To settle it would take about {needed} forgotten samples."
+    return "As many samples pass a network without a leak in 19 of 20 audits."
+
+
+def _numbers(evidence: Evidence, thresholds: Thresholds) -> dict[str, float]:
+    numbers = {"matched_share": evidence.matched_share}
+    for leak in evidence.leaks:
+        interval = leak.after.interval
+        numbers |= {
+            f"{leak.attack}.leak": interval.estimate,
+            f"{leak.attack}.low": interval.low,
+            f"{leak.attack}.high": interval.high,
+            f"{leak.attack}.before": leak.before.interval.estimate,
+            f"{leak.attack}.margin": thresholds.margin(leak),
+            f"{leak.attack}.detectable": detectable(leak.after, confidence=thresholds.confidence),
+        }
+    return numbers

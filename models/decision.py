@@ -1,0 +1,257 @@
+"""Hardness and cost in, route and reasons out: pure, and free of torch.
+
+The rules are those of `docs/architecture.md`; the cost rule compares what unlearning is expected to
+cost, a failed audit included, with a retrain that needs no excuse.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from models.hardness.record import Hardness, TargetRule
+
+
+class Route(StrEnum):
+    """How a forget set is dealt with."""
+
+    NONE = "none"
+    HAMU = "hamu"
+    NABLA_TAU = "nabla_tau"
+    RUM = "rum"
+    RETRAIN = "retrain"
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What each way costs, in seconds, and how often an audit sends a job back to be retrained."""
+
+    retrain: float
+    unlearn: float
+    audit: float
+    assess: float
+    p_escalate: float
+
+    def __post_init__(self) -> None:
+        seconds = (self.retrain, self.unlearn, self.audit, self.assess)
+        if not all(0 <= cost < math.inf for cost in seconds):
+            raise ValueError(f"costs are seconds, finite and not negative: {seconds}")
+        if not 0 <= self.p_escalate <= 1:
+            raise ValueError(f"p_escalate is a probability, not {self.p_escalate}")
+
+    @property
+    def expected(self) -> float:
+        """c_unlearn + c_audit + p_escalate · c_retrain: what choosing to unlearn comes to."""
+        return self.unlearn + self.audit + self.p_escalate * self.retrain
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """How far a model has drifted since its last exact version, and how far it may.
+
+    `rounds`: approximate versions since then. `share`: of that version's training set, forgotten
+    since then; this job's share comes on top.
+    """
+
+    rounds: int = 0
+    share: float = 0.0
+    max_rounds: int = 10
+    max_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What an operator decided beforehand; the defaults are cautious and await calibration.
+
+    `route`: forces a route; `none` is measured and cannot be ordered. `method`: which method when
+    unlearning. `sigmas`: how many standard errors count as certain. `stratum_share`: the largest
+    share of a stratum, a class for instance, that may be unlearned. `memorized_share`: without
+    references, the largest share of memorized samples that may be unlearned. `exposed_share`: with
+    references, the largest share of samples outside their own band for the route `none`.
+    """
+
+    route: Route | None = None
+    method: Route = Route.HAMU
+    sigmas: float = 2.0
+    stratum_share: float = 0.5
+    memorized_share: float = 0.2
+    exposed_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.route is Route.NONE:
+            raise ValueError("the route none is measured; a policy cannot order it")
+        if self.method in (Route.NONE, Route.RETRAIN):
+            raise ValueError(f"{self.method} is not a way to unlearn")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The route, why in plain sentences, and every number and threshold that was looked at."""
+
+    route: Route
+    reasons: tuple[str, ...]
+    numbers: Mapping[str, float | None] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+def decide(hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy) -> Decision:
+    """Choose the route; the same input always gives the same record.
+
+    A forced route comes first. Then what only a retrain can do, which outweighs a measured absence
+    of deficit: a stratum that vanishes, a spent budget, memorized samples seen without references.
+    Then `none`, then harm that cannot be avoided and the cost rule, and only then a method.
+    """
+    route, reasons = choose(hardness, costs, budgets, policy)
+    return Decision(
+        route=route,
+        reasons=tuple(reasons),
+        numbers=numbers(hardness, costs, budgets),
+        thresholds=thresholds(hardness, costs, budgets, policy),
+    )
+
+
+def choose(
+    hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy
+) -> tuple[Route, list[str]]:
+    """The route and the sentences that led to it."""
+    if policy.route is not None:
+        return policy.route, [f"The policy orders the route {policy.route}."]
+    if must := [*vanishing(hardness, policy), *spent(hardness, budgets), *blind(hardness, policy)]:
+        return Route.RETRAIN, must
+    if (settled := nothing_owed(hardness, policy)) is not None:
+        return Route.NONE, [settled]
+    if should := [*unavoidable_harm(hardness, policy), *too_dear(costs)]:
+        return Route.RETRAIN, should
+    return policy.method, [
+        f"Forgetting is still owed: a mean deficit of {hardness.deficit.mean:.3g}.",
+        f"Unlearning is expected to take {costs.expected:.3g} s, a retrain {costs.retrain:.3g} s.",
+    ]
+
+
+def vanishing(hardness: Hardness, policy: Policy) -> Iterator[str]:
+    """Strata that would vanish, or of which too little would be left to keep them as they were."""
+    for stratum, share in hardness.shares.strata.items():
+        if share > policy.stratum_share or hardness.shares.left[stratum] == 0:
+            yield (
+                f"Stratum {stratum} would lose {share:.0%} of its samples and keep"
+                f" {hardness.shares.left[stratum]}; {policy.stratum_share:.0%} are allowed."
+            )
+
+
+def spent(hardness: Hardness, budgets: Budgets) -> Iterator[str]:
+    """Drift budgets that this job would overdraw."""
+    if budgets.rounds + 1 > budgets.max_rounds:
+        yield (
+            f"{budgets.rounds} approximate rounds lie since the last exact version,"
+            f" {budgets.max_rounds} are allowed."
+        )
+    share = budgets.share + hardness.shares.total
+    if share > budgets.max_share:
+        yield (
+            f"{share:.2%} of the training set would be forgotten since the last exact version,"
+            f" {budgets.max_share:.2%} are allowed."
+        )
+
+
+def blind(hardness: Hardness, policy: Policy) -> Iterator[str]:
+    """Without references a memorized sample's target is unknown, and far above its stratum's."""
+    if hardness.deficit.rule is TargetRule.REFERENCE:
+        return
+    if hardness.memorization is None:
+        yield "There are no reference targets, and memorization could not be estimated."
+    elif hardness.memorization.share > policy.memorized_share:
+        yield (
+            f"There are no reference targets, and {hardness.memorization.share:.0%} of the samples"
+            f" are memorized; {policy.memorized_share:.0%} are allowed."
+        )
+
+
+def nothing_owed(hardness: Hardness, policy: Policy) -> str | None:
+    """Why nothing has to be done: mean and each sample are where retrained networks would be.
+
+    Only references can show that; the mean held-out loss of a stratum hides memorized samples.
+    """
+    owed = hardness.deficit
+    if owed.spread is None or owed.exposed is None:
+        return None
+    band = policy.sigmas * owed.spread
+    if owed.mean > band or owed.exposed > policy.exposed_share:
+        return None
+    return (
+        f"The mean deficit {owed.mean:.3g} is inside the retrain band {band:.3g}, and"
+        f" {owed.exposed:.0%} of the samples are outside their own."
+    )
+
+
+def unavoidable_harm(hardness: Hardness, policy: Policy) -> Iterator[str]:
+    """κ certainly above κ2 (HAMU, arXiv 2606.02119): every step that forgets also harms.
+
+    A κ that is lost in noise is no reason: the method's own stop on harm then has to watch.
+    """
+    conflict = hardness.reconciliation
+    if conflict.cosine is None:
+        return
+    if conflict.kappa - conflict.kappa2 > policy.sigmas * conflict.beyond_kappa2_error:
+        yield (
+            f"Harm to the retain set is unavoidable: κ {conflict.kappa:.3g} is above"
+            f" κ2 {conflict.kappa2:.3g} by more than {policy.sigmas:.3g} standard errors."
+        )
+
+
+def too_dear(costs: Costs) -> Iterator[str]:
+    """c_unlearn + c_audit + p_escalate · c_retrain ≥ c_retrain."""
+    if costs.expected >= costs.retrain:
+        yield (
+            f"Unlearning is expected to take {costs.expected:.3g} s, failed audits included;"
+            f" a retrain takes {costs.retrain:.3g} s."
+        )
+
+
+def expected_escalation(escalated: int, finished: int) -> float:
+    """The probability that the next audit escalates, by Laplace's rule of succession.
+
+    One half before the first job, which is the cautious start; the history takes over from there.
+    """
+    if not 0 <= escalated <= finished:
+        raise ValueError(f"{escalated} of {finished} jobs escalated: impossible")
+    return (escalated + 1) / (finished + 2)
+
+
+def numbers(hardness: Hardness, costs: Costs, budgets: Budgets) -> dict[str, float | None]:
+    """Every number that a rule looks at, by its name in the record."""
+    conflict, memorized = hardness.reconciliation, hardness.memorization
+    return {
+        "deficit_mean": hardness.deficit.mean,
+        "deficit_spread": hardness.deficit.spread,
+        "exposed_share": hardness.deficit.exposed,
+        "memorized_share": None if memorized is None else memorized.share,
+        "cosine": conflict.cosine,
+        "kappa": conflict.kappa,
+        "beyond_kappa2_error": conflict.beyond_kappa2_error,
+        "largest_stratum_share": max(hardness.shares.strata.values(), default=None),
+        "forget_share": hardness.shares.total,
+        "rounds": budgets.rounds,
+        "share": budgets.share,
+        "cost_retrain": costs.retrain,
+        "cost_unlearn": costs.unlearn,
+        "cost_audit": costs.audit,
+        "cost_assess": costs.assess,
+        "p_escalate": costs.p_escalate,
+        "cost_expected": costs.expected,
+    }
+
+
+def thresholds(
+    hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy
+) -> dict[str, float]:
+    """What the numbers were held against."""
+    return {
+        "kappa2": hardness.reconciliation.kappa2,
+        "sigmas": policy.sigmas,
+        "stratum_share": policy.stratum_share,
+        "memorized_share": policy.memorized_share,
+        "exposed_share": policy.exposed_share,
+        "max_rounds": budgets.max_rounds,
+        "max_share": budgets.max_share,
+        "cost_expected": costs.retrain,
+    }

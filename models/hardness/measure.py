@@ -1,0 +1,161 @@
+"""Everything a decision looks at, measured on the parent version within a budget of samples."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.data import Samples, Split
+from models.hardness.deficit import deficit
+from models.hardness.entanglement import entanglement
+from models.hardness.memorization import (
+    confidence_proxy,
+    holdout_proxy,
+    summary,
+    tuned_on_holdout,
+)
+from models.hardness.reconciliation import reconciliation
+from models.hardness.record import Hardness, Memorization, Proxy
+from models.hardness.shares import shares
+from models.progress import Progress
+from models.recipe import Recipe
+from models.training import PerSample, evaluate
+
+FEWEST_SAMPLES = 512
+
+
+def measure(
+    network: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    *,
+    confidences: Mapping[str, float] | None = None,
+    targets: Tensor | None = None,
+    spread: Tensor | None = None,
+    quota: float = 0.5,
+    seed: int,
+    budget_samples: int | None = None,
+    progress: Progress,
+) -> Hardness:
+    """Measure how hard it is to forget `split.forget`; the network is left as it was.
+
+    `confidences`: what `recipe.fit` returned, by sample id; without it memorization is estimated
+    by a short training on held-out samples. `targets` and `spread`: from references, `[N]` each, in
+    the order of the forget set. `quota`: HAMU's q, for the thresholds. `budget_samples`: bound on
+    sample passes, beside one over the whole forget set; the default, one for each sample of the
+    training set, is about 3 % of a retrain of twenty epochs, as most of them go forward only.
+    Raises `ValueError` for an empty side and for losses or gradients that are not finite.
+    """
+    started = time.monotonic()
+    counted = shares(split)
+    if len(split.retain) == 0:
+        raise ValueError("the retain set is empty: nothing would be left to serve")
+    sample = drawn(split, budget_samples, seed=seed, logged=confidences is not None)
+    meter = Meter(network)
+
+    progress(0.0, "how much forgetting is owed")
+    owed = deficit(
+        split.forget,
+        meter.read(split.forget, recipe.losses),
+        validation=sample.validation,
+        held_out=meter.read(sample.validation, recipe.losses),
+        targets=targets,
+        spread=spread,
+    )
+    progress(0.2, "whether it can be had without harm")
+    meter.passes += len(sample.retain) + len(sample.forget)
+    conflict = reconciliation(
+        network,
+        sample.retain,
+        sample.forget,
+        recipe,
+        quota=quota,
+        unseen=(unseen(sample.retain, split.retain), unseen(sample.forget, split.forget)),
+    )
+    progress(0.5, "how entangled the samples are")
+    tangle = entanglement(
+        meter.read(sample.retain, recipe.embeddings),
+        meter.read(sample.forget, recipe.embeddings),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    progress(0.7, "how many of them were memorized")
+    memorized = memorization(meter, split, sample, recipe, confidences=confidences, seed=seed)
+    progress(1.0, "measured")
+    return Hardness(
+        shares=counted,
+        deficit=owed,
+        reconciliation=conflict,
+        entanglement=tangle,
+        memorization=memorized,
+        samples=len(sample.forget),
+        sample_passes=meter.passes,
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass
+class Meter:
+    """Reads per-sample values off a network and counts the passes that it takes."""
+
+    network: nn.Module
+    passes: int = 0
+
+    def read(self, samples: Samples, values: PerSample) -> Tensor:
+        """`[N, ...]` on the CPU, in evaluation mode."""
+        self.passes += len(samples)
+        return evaluate(self.network, samples, values)
+
+
+def memorization(
+    meter: Meter,
+    split: Split,
+    sample: Split,
+    recipe: Recipe,
+    *,
+    confidences: Mapping[str, float] | None,
+    seed: int,
+) -> Memorization | None:
+    """From the log of the training where there is one, else by a short training on held-out data.
+
+    None where there is neither a log nor a held-out sample.
+    """
+    if confidences is not None:
+        return summary(
+            Proxy.CONFIDENCE,
+            retain=confidence_proxy(split.retain, confidences),
+            forget=confidence_proxy(split.forget, confidences),
+        )
+    if len(sample.validation) == 0:
+        return None
+    passes = 2 * len(sample.validation)
+    tuned = tuned_on_holdout(meter.network, sample.validation, recipe, passes=passes, seed=seed)
+    meter.passes += passes + 2 * len(sample.retain) + 2 * len(sample.forget)
+    return summary(
+        Proxy.HOLDOUT,
+        retain=holdout_proxy(meter.network, tuned, sample.retain, recipe),
+        forget=holdout_proxy(meter.network, tuned, sample.forget, recipe),
+    )
+
+
+def drawn(split: Split, budget: int | None, *, seed: int, logged: bool) -> Split:
+    """As many samples of each side as the budget has passes for, drawn at random.
+
+    Each side's gradients and embeddings, and the held-out losses, take five passes of a side; where
+    there is no log, training on held-out data (two) and losses before and after it take six more.
+    """
+    if budget is None:
+        budget = max(FEWEST_SAMPLES, len(split.forget) + len(split.retain))
+    limit = max(2, budget // (5 if logged else 11))
+    generator = torch.Generator().manual_seed(seed)
+
+    def some(samples: Samples) -> Samples:
+        return samples.take(torch.randperm(len(samples), generator=generator)[:limit])
+
+    return Split(some(split.forget), some(split.retain), some(split.validation))
+
+
+def unseen(drawn: Samples, whole: Samples) -> float:
+    """The share of a side that was not drawn."""
+    return 1 - len(drawn) / len(whole)

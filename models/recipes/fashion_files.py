@@ -1,0 +1,77 @@
+"""Where Debian's package of Fashion-MNIST lies, and how to get it without touching the system."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+PACKAGE = "dataset-fashion-mnist"
+VARIABLE = "LACUNA_FASHION_MNIST"
+IN_PACKAGE = Path("usr/share/datasets/fashion-mnist")
+CACHE = Path(".lacuna/cache") / PACKAGE
+FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+WAY_OUT = (
+    f"as root: apt-get install {PACKAGE}; or, as anyone: apt-get download {PACKAGE} && "
+    f"dpkg -x {PACKAGE}_*.deb {CACHE}; or set {VARIABLE} to a folder that holds the four files"
+)
+
+
+def folder() -> Path:
+    """The first place that holds all four files: the one in LACUNA_FASHION_MNIST, or else installed,
+    or else unpacked under the current directory. `FileNotFoundError` says how to get them.
+    """
+    chosen = os.environ.get(VARIABLE)
+    places = [Path(chosen)] if chosen else [Path("/") / IN_PACKAGE, CACHE / IN_PACKAGE]
+    for place in places:
+        if all((place / name).is_file() for name in FILES):
+            return place
+    looked = " or ".join(str(place) for place in places)
+    raise FileNotFoundError(f"Fashion-MNIST is not in {looked}. {WAY_OUT}")
+
+
+def available() -> bool:
+    """Whether the files can be read right now."""
+    try:
+        folder()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def fetch() -> tuple[bool, str]:
+    """Get the files into the cache folder unless some are there: whether they are, and why (not).
+
+    apt-get checks signature and digest of what it downloads. Its lists, where it has none, and the
+    package go into a folder of ours, so an ordinary user can do it and the system stays as it is.
+    """
+    if available():
+        return True, f"Fashion-MNIST is in {folder()}"
+    missing = [program for program in ("apt-get", "dpkg") if shutil.which(program) is None]
+    if missing:
+        return False, f"{' and '.join(missing)} not found: this is no Debian. {WAY_OUT}"
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=CACHE.parent) as scratch:
+        try:
+            unpack(download(Path(scratch)), Path(scratch) / "unpacked")
+        except (subprocess.SubprocessError, OSError, StopIteration) as error:
+            return False, f"{PACKAGE} could not be fetched: {said(error)}. {WAY_OUT}"
+    return available(), f"unpacked into {CACHE}" if available() else WAY_OUT
+
+
+def download(scratch: Path) -> Path:
+    """The package's file, by the lists this machine has, or else by lists fetched for this only."""
+    private = ["-o", "Dir::State::Lists=lists", "-o", "Dir::Cache=cache"]
+    try:
+        run(["apt-get", "download", PACKAGE], scratch)
+    except subprocess.CalledProcessError:
+        (scratch / "lists/partial").mkdir(parents=True)
+        (scratch / "cache/archives/partial").mkdir(parents=True)
+        run(["apt-get", *private, "update"], scratch)
+        run(["apt-get", *private, "download", PACKAGE], scratch)
+    return next(scratch.glob(f"{PACKAGE}_*.deb"))

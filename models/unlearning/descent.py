@@ -1,0 +1,70 @@
+"""A copy of a network on its way down a loss, for the methods that are plain training of a kind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from models.data import Samples, row_batches
+from models.unlearning.contract import Diverged, Stop, Trace, Unlearned
+from models.unlearning.gradients import movable, working_copy
+
+MOMENTUM = 0.9
+WEIGHT_DECAY = 5e-4
+
+
+@dataclass
+class Descent:
+    """SGD with momentum on a copy, which counts its steps and the samples that went through."""
+
+    network: nn.Module
+    optimizer: torch.optim.SGD
+    steps: int = 0
+    passes: int = 0
+    columns: dict[str, list[float]] = field(default_factory=dict)
+
+    def step(self, loss: Tensor, *, samples: int, **logged: Tensor) -> None:
+        """One update; `Diverged` where the loss or its gradient is not finite."""
+        if not bool(torch.isfinite(loss)):
+            raise Diverged(f"the loss is {loss.item()} at step {self.steps + 1}")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.steps += 1
+        self.passes += samples
+        for name, value in logged.items():
+            self.columns.setdefault(name, []).append(value.item())
+
+    def ended(self, *notes: str, stop: Stop = Stop.BUDGET) -> Unlearned:
+        """The network as it is now, in evaluation mode; `Diverged` where a weight is not finite."""
+        if not all(bool(torch.isfinite(p).all()) for p in self.network.parameters()):
+            raise Diverged("a weight is not finite at the end")
+        trace = Trace(stop, self.steps, self.passes, self.columns, notes)
+        return Unlearned(self.network.eval(), trace)
+
+
+def descent(
+    network: nn.Module,
+    *,
+    rate: float,
+    momentum: float = MOMENTUM,
+    weight_decay: float = WEIGHT_DECAY,
+) -> Descent:
+    """Start from a copy in evaluation mode; `ValueError` where no parameter can move."""
+    student = working_copy(network)
+    # The optimizer has to hold the copy's own parameters: a public SCRUB handed it the teacher's.
+    optimizer = torch.optim.SGD(
+        movable(student), lr=rate, momentum=momentum, weight_decay=weight_decay
+    )
+    return Descent(student, optimizer)
+
+
+def one_pass(samples: Samples, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled places in pieces of at most `size`.
+
+    A piece of one is left out where there are others: batch normalisation cannot train on it.
+    """
+    for rows in row_batches(len(samples), size, generator=generator):
+        if len(rows) > 1 or len(samples) == 1:
+            yield rows

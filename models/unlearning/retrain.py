@@ -1,0 +1,35 @@
+"""Exact forgetting: the recipe's own training, from fresh weights, on what is kept."""
+
+from torch import nn
+
+from models.data import Split
+from models.progress import Progress
+from models.recipe import Recipe
+from models.seeding import seeded
+from models.training import Schedule, device_of
+from models.unlearning.contract import Stop, Trace, Unlearned
+from models.unlearning.gradients import require_both_sets
+
+
+def retrain(
+    network: nn.Module, split: Split, recipe: Recipe, /, *, seed: int, progress: Progress
+) -> Unlearned:
+    """A network that never saw `split.forget`; the one handed in only says on which device."""
+    require_both_sets(split)
+    with seeded(seed):
+        fresh = recipe.build().to(device_of(network))
+    recipe.fit(fresh, split.retain, seed=seed, progress=progress)
+    return Unlearned(fresh.eval(), _cost(recipe, len(split.retain)))
+
+
+def _cost(recipe: Recipe, samples: int) -> Trace:
+    """What training took, where the recipe keeps a `Schedule`; else zeros and a note."""
+    schedule = getattr(recipe, "schedule", None)
+    if not isinstance(schedule, Schedule):
+        note = "the recipe trains by its own loop, so steps and sample passes are not known"
+        return Trace(stop=Stop.BUDGET, steps=0, sample_passes=0, notes=(note,))
+    return Trace(
+        stop=Stop.BUDGET,
+        steps=schedule.epochs * -(-samples // schedule.batch_size),
+        sample_passes=schedule.epochs * samples,
+    )

@@ -1,0 +1,102 @@
+"""A student that disobeys its teacher on the forget set and follows it elsewhere, then rewinds.
+
+Source: Kurmanji et al., "Towards Unbounded Machine Unlearning", arXiv 2302.09880 (SCRUB+R).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.data import Batch, Split
+from models.progress import Progress
+from models.recipe import Recipe
+from models.seeding import seeded
+from models.training import device_of, evaluate
+from models.unlearning.contract import Unlearned
+from models.unlearning.descent import descent, one_pass
+from models.unlearning.gradients import (
+    batch_losses,
+    movable,
+    put_back,
+    require_both_sets,
+    saved,
+    working_copy,
+)
+from models.unlearning.logits import Logits, class_logits
+from models.unlearning.targets import class_means
+
+
+def scrub(
+    network: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    /,
+    *,
+    epochs: int = 5,
+    max_epochs: int = 3,
+    rate: float = 0.005,
+    retain_weight: float = 0.99,
+    distil_weight: float = 0.001,
+    temperature: float = 4.0,
+    forget_batch_size: int = 32,
+    batch_size: int = 128,
+    logits: Logits = class_logits,
+    seed: int,
+    progress: Progress,
+) -> Unlearned:
+    """Epochs 1..max_epochs begin with a pass over the forget set that raises KL(teacher‖student).
+
+    Each epoch ends with a pass over the retain set that lowers γ·L_R + α·KL, so that the last ones
+    only repair. The weights of every epoch are kept, and the answer is the epoch whose forget score
+    is nearest to that of held-out samples of the same strata; among equals the last. Without
+    held-out samples there is nothing to rewind by, which is a `ValueError`.
+    """
+    require_both_sets(split)
+    if len(split.validation) == 0:
+        raise ValueError("SCRUB rewinds by held-out samples, and there are none")
+    teacher = working_copy(network).requires_grad_(False)
+    way = descent(network, rate=rate)
+    device = device_of(network)
+
+    def apart(batch: Batch) -> Tensor:
+        return divergence(
+            logits(teacher, batch), logits(way.network, batch), temperature=temperature
+        )
+
+    stored: list[list[Tensor]] = []
+    with seeded(seed) as generator:
+        for epoch in range(epochs):
+            progress(epoch / epochs, f"epoch {epoch + 1} of {epochs}")
+            if epoch < max_epochs:
+                for rows in one_pass(split.forget, forget_batch_size, generator=generator):
+                    away = apart(split.forget.rows(rows, device=device))
+                    way.step(-away, samples=2 * len(rows), forget_divergence=away)
+            for rows in one_pass(split.retain, batch_size, generator=generator):
+                keep = batch_losses(way.network, recipe, split.retain, rows).mean()
+                near = apart(split.retain.rows(rows, device=device))
+                loss = retain_weight * keep + distil_weight * near
+                way.step(loss, samples=3 * len(rows), retain_loss=keep)
+            stored.append(saved(movable(way.network)))
+            way.columns.setdefault("forget_score_gap", []).append(
+                score_gap(way.network, split, recipe)
+            )
+    gaps = way.columns["forget_score_gap"]
+    best = max(range(epochs), key=lambda epoch: (-gaps[epoch], epoch))
+    put_back(movable(way.network), stored[best])
+    return way.ended(f"rewound to the weights after epoch {best + 1} of {epochs}")
+
+
+def divergence(teacher: Tensor, student: Tensor, *, temperature: float) -> Tensor:
+    """T² · KL(teacher‖student) of logits `[B, C]`, mean over the batch (not over its elements)."""
+    return temperature**2 * F.kl_div(
+        F.log_softmax(student / temperature, dim=1),
+        F.log_softmax(teacher / temperature, dim=1),
+        log_target=True,
+        reduction="batchmean",
+    )
+
+
+def score_gap(network: nn.Module, split: Split, recipe: Recipe) -> float:
+    """How far the forget set's mean score is from that of held-out samples of the same strata."""
+    unseen = evaluate(network, split.validation, recipe.scores)
+    wanted = class_means(unseen, split.validation.strata, split.forget.strata)
+    return (evaluate(network, split.forget, recipe.scores).mean() - wanted.mean()).abs().item()

@@ -1,0 +1,1 @@
+"""What happens after the answer was sent: batching, running jobs, sweeping, publishing."""

@@ -1,0 +1,52 @@
+"""The Celery application: a doorbell and a pool of processes. The ledger is the queue."""
+
+from celery import Celery
+from celery.signals import setup_logging, worker_ready, worker_shutdown
+
+from app.config import settings
+from app.observability import configure_logging
+from app.queue import CHORES, JOBS, broker_options
+from workers import announcing
+
+SWEEP = "lacuna.sweep"
+config = settings()
+
+celery = Celery("lacuna", broker=config.redis_url, include=["workers.tasks"])
+celery.conf.update(
+    broker_transport_options=broker_options(),
+    broker_connection_retry_on_startup=True,
+    task_ignore_result=True,
+    task_default_queue=CHORES,
+    # A message is a hint: losing it or getting it twice is harmless, so it is acknowledged early
+    # and redelivery after the visibility timeout finds nothing to claim.
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    beat_schedule={
+        "sweep": {
+            "task": SWEEP,
+            "schedule": config.sweep_seconds,
+            # A sweep that waited for longer than this has been overtaken by the next.
+            "options": {"queue": CHORES, "expires": 2 * config.sweep_seconds},
+        }
+    },
+)
+
+
+@setup_logging.connect
+def log_as_json(**_: object) -> None:
+    """Celery's own log lines stay off; ours are JSON."""
+    configure_logging()
+
+
+@worker_ready.connect
+def say_so(sender: object, **_: object) -> None:
+    """A worker that takes jobs announces what it can run."""
+    if JOBS in {queue.name for queue in sender.app.amqp.queues.consume_from.values()}:  # type: ignore[attr-defined]
+        announcing.begin()
+
+
+@worker_shutdown.connect
+def fall_silent(**_: object) -> None:
+    """A worker that ends is not heard of any more."""
+    announcing.end()

@@ -1,0 +1,72 @@
+"""The process in which networks run: commands come in on stdin, progress and results go out.
+
+It is freshly spawned for each claim of a job (CUDA does not survive a fork), knows neither queue
+nor database, and dies with its supervisor: when stdin ends, so does it.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from typing import IO, Any
+
+from models.unlearning.contract import Diverged
+from workers.phases import Bench
+
+PROGRESS_PAUSE = 0.2  # seconds between two lines of progress
+ORPHANED = 3
+
+
+class Wire:
+    """JSON lines to the supervisor; whatever else is printed goes to stderr."""
+
+    def __init__(self) -> None:
+        self.out: IO[str] = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)
+        self.last = 0.0
+
+    def send(self, **message: Any) -> None:
+        self.out.write(json.dumps(message, allow_nan=False) + "\n")
+        self.out.flush()
+
+    def progress(self, share: float, words: str) -> None:
+        """Tell how far the phase is, not more often than anybody can read."""
+        now = time.monotonic()
+        if share >= 1 or now - self.last >= PROGRESS_PAUSE:
+            self.last = now
+            self.send(progress={"share": round(float(share), 4), "words": words})
+
+
+def commands() -> queue.Queue[dict[str, Any]]:
+    """The supervisor's commands, read by a thread that ends the process when there is no more."""
+    waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            waiting.put(json.loads(line))
+        os._exit(ORPHANED)  # a phase may be running in the main thread; nobody wants its result
+
+    threading.Thread(target=read, daemon=True).start()
+    return waiting
+
+
+def main() -> None:
+    """Carry out one phase after the other."""
+    wire = Wire()
+    bench = Bench(wire.progress)
+    waiting = commands()
+    while True:
+        command = waiting.get()
+        phase = getattr(bench, command.pop("phase"))
+        try:
+            wire.send(result=phase(**command))
+        except Diverged as error:
+            wire.send(error={"code": "diverged", "detail": str(error)})
+        except ValueError as error:  # what models/ raises for input that no repetition makes right
+            wire.send(error={"code": "impossible", "detail": str(error), "final": True})
+
+
+if __name__ == "__main__":
+    main()

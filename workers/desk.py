@@ -1,0 +1,95 @@
+"""One claimed job on a supervisor's desk: its facts, its child, and fenced writes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.db import transaction
+from app.ledger import datasets, jobs, versions
+from app.ledger.tables import Job
+from workers.child_process import Child
+from workers.heart import Heart
+from workers.station import Station
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What does not change while a job is held."""
+
+    job_id: UUID
+    fence: int
+    recipe: str
+    seed: int
+    retain: list[str]
+    forget: list[str]
+    parent_digest: str | None
+
+    @classmethod
+    def of(cls, session: Session, job: Job) -> Self:
+        dataset = job.model.dataset_id
+        parent = job.parent_version_id and versions.by_id(session, job.parent_version_id)
+        return cls(
+            job_id=job.id,
+            fence=job.fence,
+            recipe=job.model.recipe,
+            seed=job.seed,
+            retain=datasets.ids_of(session, dataset, job.training_set),
+            forget=datasets.ids_of(session, dataset, job.forget_set),
+            parent_digest=parent.weights_digest if parent else None,
+        )
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a job is worked on, in a folder that is removed afterwards."""
+
+    station: Station
+    assignment: Assignment
+    folder: Path
+    child: Child
+    heart: Heart
+
+    @contextmanager
+    def held(self) -> Iterator[tuple[Session, Job]]:
+        """A transaction on the job, which fails if this worker no longer holds it."""
+        with transaction(self.station.sessions) as session:
+            yield session, jobs.held(session, self.assignment.job_id, self.assignment.fence)
+
+    def ask(self, phase: str, **command: Any) -> dict[str, Any]:
+        """Have the child carry out a phase, with its progress on the job row."""
+        self.heart.begin(phase)
+        return self.child.ask(phase, self.heart.progress, **command)
+
+    def open(self) -> dict[str, Any]:
+        """Lay the samples' ids and the parent's weights before the child."""
+        parent = self.assignment.parent_digest
+        return self.ask(
+            "open",
+            recipe=self.assignment.recipe,
+            seed=self.assignment.seed,
+            retain=self.listed("retain", self.assignment.retain),
+            forget=self.listed("forget", self.assignment.forget) if parent else None,
+            parent=self.fetched(parent) if parent else None,
+        )
+
+    def listed(self, name: str, sample_ids: list[str]) -> str:
+        """A file with these ids, for the child to read."""
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(sample_ids))
+        return str(path)
+
+    def fetched(self, digest: str) -> str:
+        """A local copy of stored weights, checked against their digest."""
+        path = self.folder / f"{digest}.safetensors"
+        if not path.exists():
+            self.station.store.fetch(digest, path)
+        return str(path)
+
+    def out(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"

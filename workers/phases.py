@@ -1,0 +1,187 @@
+"""What the child does, phase by phase: open a job, train, assess, unlearn, audit."""
+
+import json
+import platform
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from models import registry, weights
+from models.auditing.audit import audit
+from models.auditing.signals import RETAIN_CAP
+from models.auditing.verdict import Thresholds
+from models.data import Holdout, Samples, Split
+from models.hardness.measure import measure
+from models.progress import Progress
+from models.recipe import Recipe
+from models.seeding import seeded
+from models.training import evaluate
+from models.unlearning import METHODS
+from models.unlearning.retrain import retrain
+
+PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
+REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
+
+
+class Bench:
+    """One job on the bench: its recipe, its samples, and the network it starts from."""
+
+    recipe: Recipe
+    seed: int
+    samples: Samples  # all that the new version is to have been trained on
+    split: Split | None
+    holdout: Holdout
+    parent: nn.Module | None
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def open(
+        self, *, recipe: str, seed: int, retain: str, forget: str | None, parent: str | None
+    ) -> dict[str, Any]:
+        """Read the recipe's data and, for an unlearning job, the parent's weights."""
+        self.progress(0.0, "reading samples")
+        self.recipe, self.seed = registry.find(recipe), seed
+        pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
+        self.samples = pool.named(ids_in(retain))
+        self.parent = self.split = None
+        if parent is not None and forget is not None:
+            self.split = Split(pool.named(ids_in(forget)), self.samples, self.holdout.validation)
+            self.parent = self.loaded(parent)
+        return {"device": device_name(self.device), "threads": torch.get_num_threads()}
+
+    def train(self, *, out: str) -> dict[str, Any]:
+        """Train a first version; tells how well it does and how long it took."""
+        started = time.monotonic()
+        network = self.trained(self.samples, self.seed)
+        seconds = time.monotonic() - started
+        return {
+            "weights_digest": weights.save(network, Path(out)),
+            "train_seconds": seconds,
+            "train_samples": len(self.samples),
+            "scores": {
+                "training set": self.mean_score(network, self.samples),
+                "validation": self.mean_score(network, self.holdout.validation),
+                "test": self.mean_score(network, self.holdout.test),
+            },
+        }
+
+    def assess(self, *, train_seconds: float | None, train_samples: int | None) -> dict[str, Any]:
+        """Measure hardness on the parent, and predict what a retrain and an audit will take."""
+        assert self.parent is not None
+        assert self.split is not None
+        hardness = measure(
+            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress
+        )
+        if train_seconds is None or train_samples is None:
+            train_seconds, train_samples = self.probe()
+        return {
+            "hardness": asdict(hardness),
+            "retrain_seconds": train_seconds * len(self.split.retain) / train_samples,
+            "audit_seconds": self.predicted_audit(),
+        }
+
+    def unlearn(self, *, route: str, out: str) -> dict[str, Any]:
+        """Run the route's method on the parent."""
+        assert self.parent is not None
+        assert self.split is not None
+        started = time.monotonic()
+        unlearned = METHODS[route](
+            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress
+        )
+        seconds = time.monotonic() - started
+        return {
+            "weights_digest": weights.save(unlearned.network, Path(out)),
+            "movement": weights.distance(self.parent, unlearned.network),
+            "seconds": seconds,
+            "trace": asdict(unlearned.trace),
+        }
+
+    def audit(self, *, route: str, served: str, with_reference: bool) -> dict[str, Any]:
+        """Attack the weights as served; compare with a retrained reference, then drop it."""
+        assert self.parent is not None
+        assert self.split is not None
+        references, started = [], time.monotonic()
+        if with_reference:
+            reference = retrain(
+                self.parent,
+                self.split,
+                self.recipe,
+                seed=self.seed + REFERENCE_SEED_STEP,
+                progress=part(self.progress, 0.0, 0.8, "training a reference: "),
+            )
+            references.append(reference.network)
+        reference_seconds = time.monotonic() - started
+        report = audit(
+            self.parent,
+            self.loaded(served),
+            self.split,
+            self.holdout.test,
+            self.recipe,
+            route=route,
+            references=references,
+            seed=self.seed,
+            thresholds=Thresholds(),
+            progress=part(self.progress, 0.8 if references else 0.0, 1.0, ""),
+        )
+        return asdict(report) | {
+            "reference_seconds": reference_seconds if references else None,
+            "strata_forgotten": len(self.split.forget.strata.unique()),
+        }
+
+    def loaded(self, path: str) -> nn.Module:
+        """A network with these weights, in evaluation mode."""
+        network = self.recipe.build().to(self.device)
+        weights.load(network, Path(path))
+        return network.eval()
+
+    def trained(self, samples: Samples, seed: int) -> nn.Module:
+        """The recipe's own training from fresh weights."""
+        with seeded(seed):
+            network = self.recipe.build().to(self.device)
+        self.recipe.fit(network, samples, seed=seed, progress=self.progress)
+        return network.eval()
+
+    def mean_score(self, network: nn.Module, samples: Samples) -> float:
+        return evaluate(network, samples, self.recipe.scores).mean().item()
+
+    def probe(self) -> tuple[float, int]:
+        """Seconds that the recipe takes to train on a few samples, and how many these were."""
+        few = self.samples.take(torch.arange(min(PROBE_SAMPLES, len(self.samples))))
+        self.progress(0.0, f"timing a training on {len(few)} samples")
+        started = time.monotonic()
+        self.trained(few, self.seed)
+        return time.monotonic() - started, len(few)
+
+    def predicted_audit(self) -> float:
+        """Seconds of forward passes: two networks, two measures, every set (some of retain)."""
+        assert self.parent is not None
+        assert self.split is not None
+        validation, test = self.holdout.validation, self.holdout.test
+        started = time.monotonic()
+        evaluate(self.parent, validation, self.recipe.losses)
+        per_sample = (time.monotonic() - started) / max(len(validation), 1)
+        scored = len(self.split.forget) + len(validation) + len(test) + RETAIN_CAP
+        return 4 * scored * per_sample
+
+
+def ids_in(path: str) -> list[str]:
+    """Sample ids from a file the supervisor wrote: a JSON list, since ids may hold anything."""
+    return list(json.loads(Path(path).read_text()))
+
+
+def part(progress: Progress, start: float, end: float, prefix: str) -> Progress:
+    """Progress of a part of the work, told as progress of the whole."""
+    return lambda share, words: progress(start + (end - start) * share, prefix + words)
+
+
+def device_name(device: torch.device) -> str:
+    """For people: the processor's or accelerator's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()

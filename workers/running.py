@@ -1,0 +1,127 @@
+"""Claims a job and carries it as far as it goes; whatever happens, the ledger knows afterwards."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+
+from app.db import transaction
+from app.ledger import endings, jobs
+from app.ledger.jobs import LeaseLost
+from app.ledger.states import JobState
+from app.ledger.tables import Job
+from workers.child_process import Child, ChildDied, ChildFailed
+from workers.desk import Assignment, Desk
+from workers.heart import Heart
+from workers.station import Station
+from workers.steps import STEPS
+
+log = structlog.get_logger()
+
+
+def run_job(station: Station, job_id: UUID) -> None:
+    """Claim the job and work on it; called twice with one id, the second call finds nothing."""
+    assignment = claim(station, job_id)
+    if assignment is None:
+        return
+    log.info("claimed", job=str(job_id), fence=assignment.fence)
+    with (
+        TemporaryDirectory(prefix="lacuna-job-") as folder,
+        Child(Path(folder)) as child,
+        Heart(station, job_id, assignment.fence, child.kill) as heart,
+    ):
+        desk = Desk(station, assignment, Path(folder), child, heart)
+        try:
+            carry(desk)
+        except LeaseLost:
+            log.warning("lease_lost", job=str(job_id), fence=assignment.fence)
+        except Exception as error:
+            give_up(desk, error)
+
+
+def claim(station: Station, job_id: UUID) -> Assignment | None:
+    """Take the job; one that has used up its attempts is failed instead."""
+    with transaction(station.sessions) as session:
+        job = jobs.claim(
+            session,
+            job_id,
+            worker=station.name,
+            incarnation=station.incarnation,
+            lease_seconds=station.settings.lease_seconds,
+            now=station.clock(),
+        )
+        if job is None:
+            return None
+        if job.attempt > station.settings.max_attempts:
+            failed_attempt(station, session, job, dict(job.error or EXHAUSTED))
+            return None
+        return Assignment.of(session, job)
+
+
+# For a worker that died on every attempt, so that nobody was left to write down why.
+EXHAUSTED = {
+    "code": "attempts_exhausted",
+    "detail": "every worker that took the job up died on it; look at memory and at the logs",
+}
+
+
+def carry(desk: Desk) -> None:
+    """Step after step, until the job has ended, waits for a person, or was given back."""
+    desk.open()
+    while (state := held_state(desk)) is not None:
+        STEPS[state](desk)
+    log.info("let_go", job=str(desk.assignment.job_id))
+
+
+def held_state(desk: Desk) -> JobState | None:
+    """The job's state while this worker has it, else None."""
+    with transaction(desk.station.sessions) as session:
+        job = jobs.get(session, desk.assignment.job_id)
+        ours = job.fence == desk.assignment.fence and job.lease_until is not None
+        return job.state if ours else None
+
+
+def give_up(desk: Desk, error: Exception) -> None:
+    """Write down why an attempt failed, or that it was cancelled, if the job is still ours."""
+    if desk.heart.lost:
+        log.warning("lease_lost", job=str(desk.assignment.job_id))
+        return
+    try:
+        with desk.held() as (session, job):
+            if desk.heart.cancelled:
+                endings.cancel(
+                    session,
+                    job,
+                    now=desk.station.clock(),
+                    retry_seconds=desk.station.settings.retry_seconds,
+                )
+            else:
+                failed_attempt(desk.station, session, job, described(error))
+    except LeaseLost:
+        log.warning("lease_lost", job=str(desk.assignment.job_id))
+
+
+def failed_attempt(station: Station, session: Session, job: Job, error: dict[str, Any]) -> None:
+    """Back off, or fail for good; the reason is kept on the job either way."""
+    log.error("attempt_failed", job=str(job.id), attempt=job.attempt, code=error["code"])
+    endings.fail_attempt(
+        session,
+        job,
+        error,
+        now=station.clock(),
+        max_attempts=station.settings.max_attempts,
+        retry_seconds=station.settings.retry_seconds,
+    )
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """An attempt's failure as the job row keeps it."""
+    if isinstance(error, ChildFailed):
+        return error.error
+    if isinstance(error, ChildDied):
+        return {"code": "child_died", "detail": str(error)}
+    log.exception("unexpected")
+    return {"code": "unexpected", "detail": f"{type(error).__name__}: {error}"}

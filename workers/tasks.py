@@ -1,0 +1,26 @@
+"""Celery tasks: thin over plain functions that know nothing of Celery."""
+
+from uuid import UUID
+
+from app.queue import CONSIDER_MODEL, RUN_JOB
+from workers import running, sweeping
+from workers.celery_app import SWEEP, celery
+from workers.station import station
+
+
+@celery.task(name=RUN_JOB)
+def run_job(job_id: str) -> None:
+    """Run one job."""
+    running.run_job(station(), UUID(job_id))
+
+
+@celery.task(name=CONSIDER_MODEL)
+def consider_model(model_id: str) -> None:
+    """Batch one model's pending erasures if it is time."""
+    sweeping.consider_model(station(), UUID(model_id))
+
+
+@celery.task(name=SWEEP)
+def sweep() -> None:
+    """Ring for everything that is due."""
+    sweeping.sweep(station())
