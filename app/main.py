@@ -13,6 +13,7 @@ from app.api import (
     jobs,
     limits,
     model_lines,
+    openapi,
     problems,
     reports,
     versions,
@@ -52,6 +53,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     app.state.queue = queue or CeleryQueue(config.redis_url)
     app.add_middleware(limits.BodyLimit, limit=config.max_body_bytes, streams=STREAMS)
     problems.install(app)
+    openapi.install(app)
     for resource in (
         datasets,
         model_lines,

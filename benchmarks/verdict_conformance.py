@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from models.auditing.audit import gather
 from models.auditing.evidence import Evidence
 from models.auditing.intervals import CONFIDENCE, clopper_pearson
-from models.auditing.signals import audited_sets, listen
+from models.auditing.signals import Heard, audited_sets, listen
 from models.auditing.verdict import Thresholds, Verdict, judge
 from models.data import Samples, Split
 from models.progress import silent
@@ -43,7 +43,7 @@ from models.seeding import seeded
 from models.unlearning.retrain import retrain
 
 RESULTS = Path(__file__).parent / "results" / "verdict_conformance.txt"
-FORGOTTEN = (60, 100, 200)
+FORGOTTEN = (60, 200)
 WRONG_LABELS = 0.2
 LINE = "{:<8} {:>9}  {:<9}  {:<14} {:>6} {:>5}  {:>4} {:>12} {:>8}  {:>6}  {}"
 
@@ -150,10 +150,9 @@ def judged(
     }
     for name, network in networks.items():
         said = listen(network, sets, recipe)
-        for references in ([], [yardstick]):
-            evidence = gather(
-                parent, said, references, split, route="hamu", moved=1.0, confidence=CONFIDENCE
-            )
+        for references in ((), (yardstick,)):
+            heard = Heard(parent, said, references)
+            evidence = gather(heard, split, route="hamu", moved=1.0, confidence=CONFIDENCE)
             yield Outcome(task, name, evidence)
 
 

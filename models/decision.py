@@ -244,8 +244,10 @@ def numbers(hardness: Hardness, costs: Costs, budgets: Budgets) -> dict[str, flo
 def thresholds(
     hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy
 ) -> dict[str, float]:
-    """What the numbers were held against."""
+    """What the numbers were held against; the deficit's band only where it is known."""
+    spread = hardness.deficit.spread
     return {
+        **({} if spread is None else {"deficit_band": policy.sigmas * spread}),
         "kappa2": hardness.reconciliation.kappa2,
         "sigmas": policy.sigmas,
         "stratum_share": policy.stratum_share,

@@ -30,41 +30,47 @@ def end() -> None:
 
 def announce(here: Station) -> None:
     """Announce, then say now and then that the worker is still there."""
-    facts = described()
-    log.info("announcing", recipes=sorted(facts["recipes"]), broken=facts["broken"])
     pause = here.settings.worker_gone_seconds / SIGNS_PER_ABSENCE
-    known = False
+    announced = False
     while True:
         try:
-            known = write(here, facts, known=known)
-        except OperationalError:
-            log.warning("sign_of_life_missed")
+            if announced:
+                still_there(here)
+            else:
+                say_what_runs_here(here)
+            announced = True
+        except (OperationalError, subprocess.CalledProcessError):
+            log.exception("not_announced", again_in_seconds=pause)
         if ended.wait(pause):
             return
 
 
-def write(here: Station, facts: dict[str, Any], *, known: bool) -> bool:
-    """Write the announcement, or only the time once it is known."""
+def say_what_runs_here(here: Station) -> None:
+    """Write the whole announcement."""
+    facts = described()
+    log.info("announcing", recipes=sorted(facts["recipes"]), broken=facts["broken"])
     with transaction(here.sessions) as session:
-        if known:
-            announcements.seen(session, here.name, now=here.clock())
-        else:
-            announcements.announce(
-                session,
-                here.name,
-                incarnation=here.incarnation,
-                recipes=facts["recipes"],
-                device=facts["device"],
-                versions=facts["versions"],
-                now=here.clock(),
-            )
-    return True
+        announcements.announce(
+            session,
+            here.name,
+            incarnation=here.incarnation,
+            recipes=facts["recipes"],
+            device=facts["device"],
+            versions=facts["versions"],
+            now=here.clock(),
+        )
+
+
+def still_there(here: Station) -> None:
+    """Write the time."""
+    with transaction(here.sessions) as session:
+        announcements.seen(session, here.name, now=here.clock())
 
 
 def described() -> dict[str, Any]:
     """What can be run here, told by a process of its own: this one must stay free of torch."""
     told = subprocess.run(
-        [sys.executable, "-m", "workers.recipe_command", "describe"],
+        [sys.executable, "-m", "workers.describe"],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,18 +1,19 @@
-"""What `lacuna recipe` and a starting worker ask of recipes, in a process that may load torch."""
+"""What `lacuna recipe` asks of recipes, in a process that may load torch."""
 
 import json
-import platform
 import sys
-from typing import Any
+from collections.abc import Callable
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from models import recipe_check, registry
 from models.recipe import Recipe
-from models.weights import own_tensors
+from models.recipes import fashion_files
+
+# Recipes whose data can be fetched: whether it is there now, and what was done or why not.
+FETCHERS: dict[str, Callable[[], tuple[bool, str]]] = {"fashion": fashion_files.fetch}
 
 cli = typer.Typer(add_completion=False, help="Recipes on this machine.")
 
@@ -54,24 +55,16 @@ def subjects(name: str) -> None:
 
 
 @cli.command()
-def describe() -> None:
-    """Print, as JSON, what a worker on this machine announces."""
-    discovery = registry.discover()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    announced, broken = {}, dict(discovery.broken)
-    for name, recipe in discovery.found.items():
-        try:
-            announced[name] = {"parameters": shapes(recipe), "samples": len(recipe.pool())}
-        except Exception as error:  # whatever a stranger's recipe raises, or its data is not here
-            broken[name] = f"{type(error).__name__}: {error}"
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    facts = {"recipes": announced, "broken": broken, "device": device, "versions": versions}
-    sys.stdout.write(json.dumps(facts))
-
-
-def shapes(recipe: Recipe) -> dict[str, Any]:
-    """By tensor: its shape in a network of this recipe."""
-    return {name: list(tensor.shape) for name, tensor in own_tensors(recipe.build()).items()}
+def fetch(name: str) -> None:
+    """Get the data of a recipe that reads it from elsewhere, where that can be done from here."""
+    find(name)
+    if name not in FETCHERS:
+        typer.echo(f"the recipe {name!r} has all its data")
+        return
+    fetched, reason = FETCHERS[name]()
+    typer.echo(reason, err=not fetched)
+    if not fetched:
+        raise typer.Exit(1)
 
 
 def find(name: str) -> Recipe:

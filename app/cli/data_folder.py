@@ -7,7 +7,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import sleep
 
@@ -42,11 +42,18 @@ class Stack:
 
     pid: int
     url: str
-    environment: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
     processes: tuple[ProcessState, ...] = ()
 
 
 STACK = TypeAdapter(Stack)
+
+
+def make(data_dir: Path) -> None:
+    """Make the folder, closed to others, unless there is one."""
+    if not data_dir.exists():
+        data_dir.mkdir(mode=0o700, parents=True)
+    (data_dir / "logs").mkdir(exist_ok=True)
 
 
 @contextmanager
@@ -55,7 +62,7 @@ def held(data_dir: Path) -> Iterator[int]:
 
     Raises `InUse`. The kernel frees the lock when its holders die: it is never stale.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make(data_dir)
     lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not locks(lock):
@@ -98,6 +105,18 @@ def running(data_dir: Path) -> Stack | None:
     if not is_held(data_dir) or not told.exists():
         return None
     return STACK.validate_json(told.read_bytes())
+
+
+def environment(data_dir: Path) -> dict[str, str]:
+    """Our environment, completed by what a stack that runs in this folder has in its own."""
+    stack = running(data_dir)
+    secret = data_dir / "pepper"
+    return {
+        "LACUNA_DATA_DIR": str(data_dir),
+        **(stack.environment if stack else {}),
+        **({"LACUNA_PEPPER": secret.read_text()} if secret.exists() else {}),
+        **os.environ,
+    }
 
 
 def tell(data_dir: Path, stack: Stack) -> None:

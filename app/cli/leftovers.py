@@ -5,6 +5,8 @@ neither a new session nor a lost parent hides them. `python -m app.cli.leftovers
 watchdog: it waits until the process that started it is gone, and ends what that left behind.
 """
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +19,14 @@ from app.cli.surroundings import of_python
 
 MARK = "LACUNA_STACK"
 GRACE = 5.0  # seconds to go by themselves
+
+
+def marked(data_dir: Path) -> dict[str, str]:
+    """What to add to a program's environment, so that it and its children are found again.
+
+    Celery uses `setproctitle` where that is installed; it must not overwrite the environment.
+    """
+    return {MARK: str(data_dir), "SPT_NOENV": "1"}
 
 
 def left_over(data_dir: Path) -> list[psutil.Process]:
@@ -50,7 +60,7 @@ def ask_to_end(process: psutil.Process) -> None:
     """SIGTERM; SIGINT for PostgreSQL, whose SIGTERM waits for its clients."""
     try:
         if process.name() == "postgres":
-            process.send_signal(2)
+            process.send_signal(signal.SIGINT)
         else:
             process.terminate()
     except psutil.NoSuchProcess:
@@ -66,7 +76,7 @@ def watched(data_dir: Path, *keep_open: int) -> Iterator[None]:
     watchdog = subprocess.Popen(
         [sys.executable, "-m", "app.cli.leftovers", str(data_dir)],
         stdin=subprocess.PIPE,
-        env=of_python(),
+        env={**os.environ, **of_python()},
         start_new_session=True,
         pass_fds=keep_open,
     )

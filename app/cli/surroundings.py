@@ -7,14 +7,13 @@ HOME = Path(__file__).resolve().parents[2]  # where `app`, `workers` and `models
 
 
 def of_python() -> dict[str, str]:
-    """Our environment, with our packages found before any others of the same name.
+    """What to add to ours, so that our packages are found before others of the same name.
 
     `app`, `workers` and `models` are names that many a project uses; its folder comes last, so
     that its recipes are found all the same.
     """
     path = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")]), str(Path.cwd())]
     return {
-        **os.environ,
         "PYTHONPATH": os.pathsep.join(path),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",

@@ -29,7 +29,7 @@ def batch(session: Session, model_id: UUID, *, now: datetime, flush: bool = Fals
     An operator's `flush` makes it time. Erasures whose samples no live version holds are cleared.
     """
     line = model_lines.by_id(session, model_id)
-    session.refresh(line, with_for_update=True)  # two clerks must not batch the same erasures
+    model_lines.lock(session, model_id)  # two clerks must not batch the same erasures
     if jobs.active_for(session, model_id) is not None:
         return None
     parent = versions.live(session, model_id)

@@ -16,9 +16,11 @@ OWNER = "operator"  # whoever runs the service has to look at what failed
 
 def approve(session: Session, job: Job, *, now: datetime) -> None:
     """Let a job go on that waits for a person: to its run, or after an audit that was unsure."""
-    following = JobState.PUBLISHING if job.audit else after_decision(job)
+    session.refresh(job, with_for_update={"of": Job})
     if job.state is not JobState.AWAITING_APPROVAL:
         raise IllegalTransition(f"job {job.id} is {job.state}; it does not wait for approval")
+    following = JobState.PUBLISHING if job.audit else after_decision(job)
+    job.attempt = 0  # the claim that led here did not fail
     move(session, job, following, now=now, approved=True)
 
 

@@ -112,7 +112,7 @@ def listed(
     place = tuple_(Job.created_at, Job.id)
     if after is not None:
         query = query.where(place < after)
-    return session.scalars(query.order_by(place.desc()).limit(limit)).all()
+    return session.scalars(query.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)).all()
 
 
 def due(session: Session, *, now: datetime) -> Sequence[UUID]:

@@ -55,3 +55,8 @@ def listed(session: Session) -> Sequence[Model]:
     return session.scalars(
         select(Model).order_by(Model.name).options(joinedload(Model.dataset))
     ).all()
+
+
+def lock(session: Session, model_id: UUID) -> None:
+    """One at a time gives a model its next version or its next job."""
+    session.execute(select(Model.id).where(Model.id == model_id).with_for_update())

@@ -63,7 +63,7 @@ class Sample(Base):
 
     __table_args__ = (
         UniqueConstraint("dataset_id", "sample_id"),
-        Index("ix_samples_subject", "dataset_id", "subject_key"),
+        Index("ix_samples_subject", "subject_key", "dataset_id"),
         Index(
             "ix_samples_tombstones",
             "dataset_id",
@@ -192,7 +192,9 @@ class DeletionRequest(Table):
     due_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
-    erasures: Mapped[list["Erasure"]] = relationship(back_populates="request", lazy="raise")
+    erasures: Mapped[list["Erasure"]] = relationship(
+        back_populates="request", lazy="raise", order_by="Erasure.model_id"
+    )
 
     __table_args__ = (
         CheckConstraint("due_at > received_at", name="due_after_receipt"),

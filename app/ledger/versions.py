@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import UnknownVersion
-from app.ledger import entries
+from app.ledger import entries, model_lines
 from app.ledger.policy import Policy
 from app.ledger.states import VersionState
 from app.ledger.tables import Alias, Model, ModelVersion
@@ -114,7 +114,7 @@ def publish(
 
 def next_number(session: Session, line: Model) -> int:
     """One more than the newest; the model's row is locked so that two cannot have the same."""
-    session.refresh(line, with_for_update=True)
+    model_lines.lock(session, line.id)
     newest = session.scalar(
         select(func.max(ModelVersion.number)).where(ModelVersion.model_id == line.id)
     )

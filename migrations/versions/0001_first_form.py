@@ -151,7 +151,7 @@ def upgrade() -> None:
             "dataset_id", "sample_id", name=op.f("uq_samples_dataset_id_sample_id")
         ),
     )
-    op.create_index("ix_samples_subject", "samples", ["dataset_id", "subject_key"], unique=False)
+    op.create_index("ix_samples_subject", "samples", ["subject_key", "dataset_id"], unique=False)
     op.create_index(
         "ix_samples_tombstones",
         "samples",

@@ -65,11 +65,11 @@ EDGES = {
 GUARD_STATE = """
 CREATE FUNCTION guard_state() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    old_state text := '';
+    came_from text := '';
     expected integer := 0;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        old_state := OLD.state;
+        came_from := OLD.state;
         expected := OLD.revision + 1;
         IF NEW.state = OLD.state THEN
             IF NEW.revision <> OLD.revision THEN
@@ -84,10 +84,10 @@ BEGIN
             USING ERRCODE = 'LC001';
     END IF;
     PERFORM FROM state_edges AS edge
-        WHERE edge.machine = TG_ARGV[0] AND edge.old_state = guard_state.old_state
+        WHERE edge.machine = TG_ARGV[0] AND edge.old_state = came_from
           AND edge.new_state = NEW.state;
     IF NOT FOUND THEN
-        RAISE EXCEPTION '% % cannot go from "%" to "%"', TG_ARGV[0], NEW.id, old_state, NEW.state
+        RAISE EXCEPTION '% % cannot go from "%" to "%"', TG_ARGV[0], NEW.id, came_from, NEW.state
             USING ERRCODE = 'LC001';
     END IF;
     RETURN NEW;

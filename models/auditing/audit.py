@@ -3,19 +3,18 @@
 Forward passes only, on the networks as served. Samples appear as counts and distributions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from time import perf_counter
 
 from torch import nn
 
 from models.auditing.evidence import Evidence
-from models.auditing.measuring import attack_table, changes, drops, leaks, matched_share
+from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
 from models.auditing.report import AuditReport, distributions, utility_table
 from models.auditing.signals import (
-    Said,
+    Heard,
     audited_sets,
-    averaged,
     finite,
     listen,
     movement,
@@ -50,79 +49,89 @@ def audit(
     """
     started = perf_counter()
     sets = audited_sets(split, test, seed=seed)
-    networks = {"before": before, "after": after} | {
-        f"reference {place}": network for place, network in enumerate(references, start=1)
-    }
-    heard = _listen_to_all(networks, sets, recipe, progress)
-    served = heard.pop("after")
-    refuse_broken(heard)
-    others = [said for name, said in heard.items() if name != "before"]
-    moved = movement(before, after)
+    heard = hear(before, after, references, sets, recipe, progress=progress)
     evidence = gather(
-        heard["before"],
-        served,
-        others,
+        heard,
         split,
         route=route,
-        moved=moved,
+        moved=movement(before, after),
         confidence=thresholds.confidence,
     )
-    judged = judge(evidence, thresholds)
-    yardsticks = {"before": heard["before"]} | ({"reference": averaged(others)} if others else {})
-    told = yardsticks | ({"after": served} if evidence.finite else {})
-    return AuditReport(
-        verdict=judged.verdict.value,
-        sentences=list(judged.sentences),
-        numbers=judged.numbers,
-        thresholds=thresholds,
-        route=route,
-        seed=seed,
-        movement=moved if isfinite(moved) else None,
-        finite=evidence.finite,
+    return report(
+        heard,
+        evidence,
+        thresholds,
         samples={name: len(samples) for name, samples in sets.items()},
-        references=len(references),
-        attacks=attack_table(told, confidence=thresholds.confidence),
-        utility=utility_table(told),
-        changes=changes(served, yardsticks, confidence=thresholds.confidence)
-        if evidence.finite
-        else [],
-        distributions=distributions(told),
-        sample_passes=2 * len(networks) * sum(map(len, sets.values())),
-        seconds=perf_counter() - started,
+        seed=seed,
+        started=started,
     )
 
 
-def gather(
-    parent: Said,
-    served: Said,
-    references: Sequence[Said],
-    split: Split,
+def hear(
+    before: nn.Module,
+    after: nn.Module,
+    references: Sequence[nn.Module],
+    sets: dict[str, Samples],
+    recipe: Recipe,
     *,
-    route: str,
-    moved: float,
-    confidence: float,
-) -> Evidence:
+    progress: Progress,
+) -> Heard:
+    """Score every set by every network; only the new one may be broken."""
+    networks = (before, after, *references)
+    said = []
+    for place, network in enumerate(networks):
+        progress(place / len(networks), f"scored {place} of {len(networks)} networks")
+        said.append(listen(network, sets, recipe))
+    parent, served, *others = said
+    for yardstick in (parent, *others):
+        refuse_broken(yardstick)
+    progress(1.0, "scored all networks")
+    return Heard(parent, served, tuple(others))
+
+
+def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: float) -> Evidence:
     """What the verdict is reached by; no attack and no utility where a value is not finite."""
-    sound = isfinite(moved) and finite(served)
-    other, against = (averaged(references), "reference") if references else (parent, "parent")
+    sound = isfinite(moved) and finite(heard.served)
     kept = split.retain.strata.unique().numpy()
     return Evidence(
         route=route,
         finite=sound,
         movement=moved,
         forgotten=len(split.forget),
-        matched_share=matched_share(served),
-        leaks=leaks(parent, served, references, confidence=confidence) if sound else (),
-        drops=drops(served, other, against, kept, confidence=confidence) if sound else (),
+        matched_share=matched_share(heard.served),
+        leaks=leaks(heard, confidence=confidence) if sound else (),
+        drops=drops(heard, kept, confidence=confidence) if sound else (),
     )
 
 
-def _listen_to_all(
-    networks: Mapping[str, nn.Module], sets: dict[str, Samples], recipe: Recipe, progress: Progress
-) -> dict[str, Said]:
-    heard: dict[str, Said] = {}
-    for place, (name, network) in enumerate(networks.items()):
-        progress(place / len(networks), f"scoring {name}")
-        heard[name] = listen(network, sets, recipe)
-    progress(1.0, "scored")
-    return heard
+def report(
+    heard: Heard,
+    evidence: Evidence,
+    thresholds: Thresholds,
+    *,
+    samples: dict[str, int],
+    seed: int,
+    started: float,
+) -> AuditReport:
+    """The verdict and the tables; of a network that is not finite only the yardsticks are shown."""
+    judged = judge(evidence, thresholds)
+    confidence = thresholds.confidence
+    shown = heard.others | ({"served": heard.served} if evidence.finite else {})
+    return AuditReport(
+        verdict=judged.verdict.value,
+        sentences=list(judged.sentences),
+        numbers=judged.numbers,
+        thresholds=thresholds,
+        route=evidence.route,
+        seed=seed,
+        movement=evidence.movement if isfinite(evidence.movement) else None,
+        finite=evidence.finite,
+        samples=samples,
+        references=len(heard.references),
+        attacks=attack_table(shown, confidence=confidence),
+        utility=utility_table(shown),
+        changes=change_table(heard, confidence=confidence) if evidence.finite else [],
+        distributions=distributions(shown),
+        sample_passes=2 * (2 + len(heard.references)) * sum(samples.values()),
+        seconds=perf_counter() - started,
+    )

@@ -7,6 +7,14 @@ from models.auditing.attacks import Separation
 from models.auditing.intervals import Interval
 
 
+class Attack(StrEnum):
+    """What forgotten samples are told from unseen ones by."""
+
+    LOSS = "loss"  # members have lower losses
+    SPREAD = "spread"  # the losses of a method's targets lie together, or at the ends
+    CALIBRATED = "calibrated"  # members are surer than references that never saw them
+
+
 class Yardstick(StrEnum):
     """What a network that never saw the forgotten samples is taken to look like."""
 
@@ -21,7 +29,7 @@ class Leak:
     `paired`: less the AUC on reference networks; otherwise less 0.5.
     """
 
-    attack: str
+    attack: Attack
     yardstick: Yardstick
     paired: bool
     after: Separation

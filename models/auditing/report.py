@@ -14,7 +14,7 @@ LEVELS = 41  # evenly spaced quantiles, from which a plot is drawn
 
 
 @dataclass(frozen=True)
-class Attack:
+class Attacked:
     """One attack on one network, against one set of unseen samples."""
 
     attack: str
@@ -69,7 +69,7 @@ class AuditReport:
     finite: bool
     samples: dict[str, int]  # how many of each set were scored
     references: int
-    attacks: list[Attack]
+    attacks: list[Attacked]
     utility: list[Measured]
     changes: list[Change]
     distributions: list[Distribution]

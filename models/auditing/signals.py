@@ -1,6 +1,6 @@
 """What the networks of one audit say of its samples: everything later is computed from this."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,25 +33,36 @@ class Signals:
 Said = dict[str, Signals]
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What all networks of one audit say: the parent, the new one, and references if there are."""
+
+    parent: Said
+    served: Said
+    references: tuple[Said, ...] = ()
+
+    @property
+    def others(self) -> dict[str, Said]:
+        """What the served network is compared with, by name."""
+        if not self.references:
+            return {"parent": self.parent}
+        return {"parent": self.parent, "reference": averaged(self.references)}
+
+
 def audited_sets(split: Split, test: Samples, *, seed: int) -> dict[str, Samples]:
     """The four sets by name, the retain set cut down; `ValueError` where they overlap."""
-    refuse_overlap(split, test)
-    return {
-        "forget": split.forget,
-        "retain": capped(split.retain, seed=seed),
-        "validation": split.validation,
-        "test": test,
-    }
-
-
-def refuse_overlap(split: Split, test: Samples) -> None:
-    """A sample in two of the sets would make members of the unseen, or judge what it steered."""
     sets = {
         "forget": split.forget,
         "retain": split.retain,
         "validation": split.validation,
         "test": test,
     }
+    refuse_overlap(sets)
+    return sets | {"retain": capped(split.retain, seed=seed)}
+
+
+def refuse_overlap(sets: dict[str, Samples]) -> None:
+    """A sample in two of the sets would make members of the unseen, or judge what it steered."""
     seen: dict[str, str] = {}
     for name, samples in sets.items():
         if len(samples) < 2:
@@ -99,11 +110,10 @@ def finite(said: Said) -> bool:
     return all(signals.finite for signals in said.values())
 
 
-def refuse_broken(heard: Mapping[str, Said]) -> None:
+def refuse_broken(said: Said) -> None:
     """A yardstick that is not finite measures nothing."""
-    for name, said in heard.items():
-        if not finite(said):
-            raise ValueError(f"the network `{name}` gives losses or scores that are not finite")
+    if not finite(said):
+        raise ValueError("the parent or a reference gives losses or scores that are not finite")
 
 
 @torch.no_grad()

@@ -22,9 +22,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
-from models.auditing.evidence import Drop, Evidence, Leak, Yardstick
+from models.auditing.evidence import Attack, Drop, Evidence, Leak, Yardstick
 from models.auditing.intervals import CONFIDENCE, Interval
 from models.auditing.power import chance_margin, detectable, forgotten_needed
+
+# What forgotten samples look like where an attack's AUC is above the yardstick, and below it.
+LOOKS = {
+    Attack.LOSS: ("remembered", "pushed further than forgotten"),
+    Attack.SPREAD: ("more alike than unseen ones", "split into extremes"),
+    Attack.CALIBRATED: ("remembered", "pushed further than forgotten"),
+}
 
 
 class Verdict(StrEnum):
@@ -39,31 +46,31 @@ class Verdict(StrEnum):
 class Thresholds:
     """Declared before the run. How they were chosen: benchmarks/verdict_conformance.py.
 
-    `paired_margin`: how far an AUC may lie from that of reference networks on the same samples.
-    `widest_margin`, `narrowest_margin`: bounds of the margin around 0.5; between them it is as
-    tight as the number of samples allows, see `power.chance_margin`.
+    `widest_margin`, `narrowest_margin`: bounds of how far an AUC may lie from its yardstick; between
+    them the margin is as tight as the number of samples allows, see `power.chance_margin`.
+    `paired_share`: how much of that where the yardstick is a reference network on the same samples,
+    which takes out how hard they are.
     `min_forgotten`: an interval from fewer samples is not trusted.
     `min_matched_share`: of the forgotten samples, how many need unseen ones of their stratum.
     `max_drop`, `max_stratum_drop`: of the mean score, on a set and on one stratum of it.
     `min_movement`: of the parameters, as a share of their length.
     """
 
-    paired_margin: float = 0.08
-    widest_margin: float = 0.16
+    widest_margin: float = 0.17
     narrowest_margin: float = 0.05
+    paired_share: float = 2 / 3
     min_forgotten: int = 20
     min_matched_share: float = 0.8
-    max_drop: float = 0.05
+    max_drop: float = 0.06
     max_stratum_drop: float = 0.20
     min_movement: float = 1e-6
     confidence: float = CONFIDENCE
 
     def margin(self, leak: Leak) -> float:
         """How far from the yardstick this attack's AUC may lie."""
-        if leak.paired:
-            return self.paired_margin
         fitting = chance_margin(leak.after.forgotten, leak.after.unseen, confidence=self.confidence)
-        return min(max(fitting, self.narrowest_margin), self.widest_margin)
+        share = self.paired_share if leak.paired else 1.0
+        return share * min(max(fitting, self.narrowest_margin), self.widest_margin)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
     yield from _gaps(evidence, thresholds)
     for leak in evidence.leaks:
         yield _leak(leak, evidence.route, thresholds)
-        yield from _blindness(leak, evidence.route, thresholds)
+    yield from _blindness(evidence, thresholds)
     for drop in evidence.drops:
         yield from _drop(drop, thresholds)
 
@@ -163,8 +170,9 @@ def _leak(leak: Leak, route: str, thresholds: Thresholds) -> _Finding:
             "power.",
         )
     if verdict is Verdict.ESCALATE:
-        way = "remembered" if leak.after.interval.estimate > 0 else "pushed further than forgotten"
-        return _Finding(verdict, f"{told}, outside ±{margin:.2f}: they look {way}.")
+        above, below = LOOKS[leak.attack]
+        look = above if leak.after.interval.estimate > 0 else below
+        return _Finding(verdict, f"{told}, outside ±{margin:.2f}: they look {look}.")
     return _Finding(
         verdict, f"{told}, not wholly inside ±{margin:.2f}. {_needed(leak, thresholds)}"
     )
@@ -176,7 +184,8 @@ def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) 
     after, before = leak.after.interval, leak.before.interval
     if verdict is Verdict.PASS:
         return _Finding(verdict, f"{told}.")
-    if after.low > 0 and after.estimate > margin and after.high > before.estimate:
+    stands_out = leak.attack is Attack.LOSS and after.estimate > margin
+    if stands_out and after.high > before.estimate:
         return _Finding(
             Verdict.INCONCLUSIVE,
             f"{told}, but they stand out no less than before ({before.estimate:+.2f}). Either "
@@ -187,14 +196,17 @@ def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) 
     )
 
 
-def _blindness(leak: Leak, route: str, thresholds: Thresholds) -> Iterator[_Finding]:
+def _blindness(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
     """Where the parent would have passed as well, a pass says nothing about the run."""
-    margin = thresholds.margin(leak)
-    if route != "none" and _equivalence(leak.before.interval, margin) is Verdict.PASS:
+    passed = [
+        _equivalence(leak.before.interval, thresholds.margin(leak)) is Verdict.PASS
+        for leak in evidence.leaks
+    ]
+    if evidence.route != "none" and passed and all(passed):
         yield _Finding(
             Verdict.PASS,
-            f"The {leak.attack} attack did not tell them apart on the parent network either "
-            f"({leak.before.interval.estimate:+.2f}): it cannot show that anything was forgotten.",
+            "No attack told them apart on the parent network either, "
+            "so this audit cannot show that anything was forgotten.",
         )
 
 

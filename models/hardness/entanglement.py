@@ -20,10 +20,11 @@ def entanglement(
     Raises `ValueError` for an empty side and for embeddings that are not finite.
     """
     pooled = centred(retain, forget)
+    squares = pooled.square().sum(dim=1)
     size = len(forget)
-    score = entanglement_score(pooled, torch.arange(len(retain), len(pooled)))
+    score = entanglement_score(pooled, squares, torch.arange(len(retain), len(pooled)))
     others = [
-        entanglement_score(pooled, torch.randperm(len(pooled), generator=generator)[:size])
+        entanglement_score(pooled, squares, torch.randperm(len(pooled), generator=generator)[:size])
         for _ in range(draws)
     ]
     known = [other for other in others if other is not None]
@@ -33,20 +34,20 @@ def entanglement(
     return Entanglement(score, rank, random_score(len(retain), size))
 
 
-def entanglement_score(pooled: Tensor, forget: Tensor) -> float | None:
+def entanglement_score(pooled: Tensor, squares: Tensor, forget: Tensor) -> float | None:
     """(σ²_R + σ²_S) / ½(‖μ_R − μ‖² + ‖μ_S − μ‖²) of centred embeddings `[N, d]`.
 
-    `forget` holds the places of S. The retain side follows from the totals, as μ = 0.
+    `squares`: ‖φ‖² of each, `[N]`; `forget`: the places of S. The retain side follows from the
+    totals, as μ = 0.
     """
-    ours = pooled[forget]
-    size, rest = len(ours), len(pooled) - len(ours)
-    mean, rest_mean = ours.mean(dim=0), -ours.sum(dim=0) / rest
-    squares, ours_squares = pooled.square().sum(), ours.square().sum()
-    apart, rest_apart = mean.square().sum(), rest_mean.square().sum()
-    within = ours_squares / size - apart + (squares - ours_squares) / rest - rest_apart
+    size, rest = len(forget), len(pooled) - len(forget)
+    total = pooled[forget].sum(dim=0)
+    apart, rest_apart = (total / size).square().sum(), (total / rest).square().sum()
+    all_squares, ours = squares.sum(), squares[forget].sum()
+    within = ours / size - apart + (all_squares - ours) / rest - rest_apart
     between = (apart + rest_apart) / 2
     # Means that differ by rounding only are the same mean.
-    if between <= torch.finfo(pooled.dtype).eps * squares / len(pooled):
+    if between <= torch.finfo(pooled.dtype).eps * all_squares / len(pooled):
         return None
     return (within / between).item()
 

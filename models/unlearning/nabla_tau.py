@@ -20,7 +20,7 @@ from models.seeding import seeded
 from models.training import evaluate
 from models.unlearning.contract import Diverged, Stop, Trace, Unlearned
 from models.unlearning.gradients import batch_losses, movable, require_both_sets, working_copy
-from models.unlearning.targets import class_means, complete, complete, complete, complete, complete, complete
+from models.unlearning.targets import class_means, complete, complete, complete, complete, complete, complete, complete, complete, complete, complete, complete
 
 LARGEST_ALPHA = 0.95  # the rule of thumb exceeds 1 from a forget share of 60 % on
 
@@ -40,6 +40,11 @@ class Preset:
     batch_size: int
 
 
+COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
+COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
+COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
+COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
+COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
 COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
 COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
 COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
@@ -165,10 +170,6 @@ def nabla_tau(
     levels = torch.empty(0) if targets is None else complete(targets, student, split, recipe)
     passes = 0
     passes = 0
-    passes = 0
-    passes = 0
-    passes = 0
-    passes = 0
     with seeded(seed) as generator:
         kept = paired_retain_rows(split, settings.batch_size, generator=generator)
         for epoch in range(plan.epochs):
@@ -234,6 +235,11 @@ def _settings(preset: str, *, rate: float | None, batch_size: int | None) -> Pre
         raise ValueError(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
     own = PRESETS[preset]
     return replace(own, rate=rate or own.rate, batch_size=batch_size or own.batch_size)
+
+
+
+
+
 
 
 

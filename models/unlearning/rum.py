@@ -37,7 +37,7 @@ class Order(StrEnum):
 class Pending(StrEnum):
     """What becomes of groups whose turn is still to come."""
 
-    IN = "in"  # they count as retained until then, as published
+    IN = "in"  # they count as retained until then, as published; this strengthens them first
     OUT = "out"  # they are left alone until then
 
 
@@ -61,7 +61,7 @@ def rum(
     methods: Sequence[Method],
     scores: Mapping[str, float] | None = None,
     order: Order = Order.LOW_FIRST,
-    pending: Pending = Pending.IN,
+    pending: Pending = Pending.OUT,
     shuffle: bool = False,
     seed: int,
     progress: Progress,

@@ -58,12 +58,14 @@ def test_a_witness_is_reported_with_its_time() -> None:
     assert checkpoint.verify(twice, [LOG_KEY]).cosigners == ()
 
 
-def test_a_witness_cannot_stand_in_for_the_ledger() -> None:
+@pytest.mark.parametrize("name", ["witness.example", ORIGIN])
+def test_a_witness_cannot_stand_in_for_the_ledger_whatever_its_name(name: str) -> None:
+    witness_key = note.verifier_key(name, WITNESS, SignatureType.COSIGNATURE)
     signed = checkpoint.sign(head(LEAVES), LOG)
-    twice = checkpoint.cosign(signed, name="witness.example", private_key=WITNESS, time=1)
+    twice = checkpoint.cosign(signed, name=name, private_key=WITNESS, time=1)
 
     with pytest.raises(VerificationFailed, match="has not signed its checkpoint"):
-        checkpoint.verify(twice, [WITNESS_KEY])
+        checkpoint.verify(twice, [witness_key])
 
 
 def test_a_ledger_speaks_for_its_own_origin_only() -> None:

@@ -163,12 +163,14 @@ def test_an_inclusion_proof_of_another_length_fails(
     index, size = place
     proof = merkle.inclusion_proof(LEAVES[:size], index)
     cut = data.draw(st.integers(0, len(proof)))
-    longer = [*proof[:cut], extra, *proof[cut:]]
+    wrong = {"too long": [*proof[:cut], extra, *proof[cut:]]}
+    if cut < len(proof):
+        wrong["too short"] = proof[:cut] + proof[cut + 1 :]
 
-    for wrong in [longer, *([proof[:cut] + proof[cut + 1 :]] if cut < len(proof) else [])]:
-        with pytest.raises(VerificationFailed):
+    for words, other in wrong.items():
+        with pytest.raises(VerificationFailed, match=words):
             merkle.verify_inclusion(
-                LEAVES[index], index=index, size=size, proof=wrong, root=ROOT[size]
+                LEAVES[index], index=index, size=size, proof=other, root=ROOT[size]
             )
 
 
@@ -199,9 +201,10 @@ def test_a_consistency_proof_of_another_length_fails(
     proof = merkle.consistency_proof(LEAVES[:second], first)
     cut = data.draw(st.integers(0, len(proof) - 1))
 
-    for wrong in [[*proof[:cut], extra, *proof[cut:]], proof[:cut] + proof[cut + 1 :]]:
-        with pytest.raises(VerificationFailed):
-            verify_growth(first, second, wrong)
+    with pytest.raises(VerificationFailed, match="too long"):
+        verify_growth(first, second, [*proof[:cut], extra, *proof[cut:]])
+    with pytest.raises(VerificationFailed, match="too short"):
+        verify_growth(first, second, proof[:cut] + proof[cut + 1 :])
 
 
 @given(growth=growths, data=st.data())
@@ -264,6 +267,17 @@ def test_indices_outside_the_tree_are_refused(index: int) -> None:
         merkle.verify_inclusion(LEAVES[0], index=index, size=5, proof=[], root=ROOT[5])
     with pytest.raises(IndexError, match="has none at"):
         merkle.inclusion_ranges(index, 5)
+
+
+def test_a_hash_of_another_length_cannot_lend_its_bytes_to_its_neighbour() -> None:
+    leaf, sibling = LEAVES[0], LEAVES[1]
+    shifted = merkle.node_hash(leaf + sibling[:1], sibling[1:])
+
+    assert shifted == merkle.root(LEAVES[:2])
+    with pytest.raises(VerificationFailed, match="32 bytes"):
+        merkle.verify_inclusion(
+            leaf + sibling[:1], index=0, size=2, proof=[sibling[1:]], root=ROOT[2]
+        )
 
 
 def test_a_shrunken_tree_has_no_consistency_proof() -> None:

@@ -2,8 +2,9 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from models.auditing.attacks import (
     Ints,
@@ -11,6 +12,8 @@ from models.auditing.attacks import (
     calibrated,
     difference,
     logit_confidence,
+    mid_ranks,
+    middling,
     placements,
     separation,
 )
@@ -42,6 +45,7 @@ def slow_auc(forgotten: list[Sample], unseen: list[Sample]) -> float:
     return sum(shares) / len(shares)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(some_samples, some_samples)
 def test_the_auc_is_that_of_comparing_every_pair(
     forgotten: list[Sample], unseen: list[Sample]
@@ -58,6 +62,7 @@ def test_the_auc_is_that_of_comparing_every_pair(
     assert separation(placed).interval.estimate == pytest.approx(slow_auc(forgotten, unseen))
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.floats(-50, 50), min_size=2), st.lists(st.floats(-50, 50), min_size=2))
 def test_looking_unlike_unseen_data_counts_on_either_side(
     ours: list[float], theirs: list[float]
@@ -167,6 +172,39 @@ def test_pairing_takes_the_difficulty_of_the_samples_out() -> None:
     paired, alone = difference(one, other), separation(one)
 
     assert paired.forgotten_variance < 0.1 * alone.forgotten_variance
+
+
+def spread_auc(signal: Floats, unseen: Floats) -> float:
+    kinds, unseen_kinds = strata(len(signal)), strata(len(unseen))
+    near, unseen_near = middling(signal, kinds, unseen, unseen_kinds)
+    return separation(placements(near, kinds, unseen_near, unseen_kinds)).interval.estimate
+
+
+def test_losses_too_even_or_split_in_two_are_found_where_a_threshold_sees_nothing() -> None:
+    drawn = np.random.default_rng(7).normal(size=150)
+    unseen = np.concatenate([drawn, -drawn])
+    even, split = np.linspace(-0.1, 0.1, 100), np.repeat([-3.0, 3.0], 50)
+
+    assert auc_of(even, unseen) == pytest.approx(0.5, abs=0.05)
+    assert auc_of(split, unseen) == pytest.approx(0.5, abs=0.05)
+    assert spread_auc(even, unseen) > 0.9
+    assert spread_auc(split, unseen) < 0.1
+
+
+def test_spread_is_even_on_average_among_small_tied_classes() -> None:
+    chance = np.random.default_rng(8)
+
+    def one() -> float:
+        values = chance.integers(0, 4, size=9).astype(float)
+        return spread_auc(values[:3], values[3:])
+
+    assert np.mean([one() for _ in range(3000)]) == pytest.approx(0.5, abs=0.02)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=30))
+def test_ranks_are_those_of_the_textbook(values: list[int]) -> None:
+    assert mid_ranks(np.array(values, dtype=float)) == pytest.approx(stats.rankdata(values))
 
 
 def test_a_network_compared_with_itself_differs_by_less_than_a_sample() -> None:

@@ -77,9 +77,8 @@ def trained(samples: Samples, *, seed: int) -> nn.Module:
 def nudged(network: nn.Module) -> nn.Module:
     """Moved, but by nothing that matters."""
     student = deepcopy(network)
-    with torch.no_grad():
-        for parameter in student.parameters():
-            parameter += 1e-4 * parameter.abs().mean()
+    for parameter in student.parameters():
+        parameter.data += 1e-4
     return student
 
 
@@ -93,7 +92,7 @@ def pushed_on(network: nn.Module, split: Split) -> nn.Module:
             held = recipe.losses(student, split.retain.rows(rows)).mean()
             owed = F.relu(10 - recipe.losses(student, split.forget.batch)).mean()
             optimizer.zero_grad()
-            (held + owed).backward()
+            (held + 5 * owed).backward()
             optimizer.step()
     return student
 
@@ -162,7 +161,7 @@ def test_an_over_forgotten_network_fails(case: Case, with_reference: bool) -> No
     report = report_of(case, pushed_on(case.before, case.split), references=references)
 
     assert report.verdict == "escalate"
-    assert "pushed further than forgotten" in told(report)
+    assert "they look pushed further than forgotten" in told(report)
 
 
 def test_a_network_left_alone_by_decision_is_attacked_all_the_same(case: Case) -> None:
@@ -193,7 +192,7 @@ def test_a_network_that_says_the_same_of_all_fails_for_its_utility(case: Case) -
 
     assert report.verdict == "escalate"
     assert report.numbers["loss.leak"] == 0
-    assert "more than the 0.05 allowed" in told(report)
+    assert "more than the 0.06 allowed" in told(report)
 
 
 def test_five_samples_are_too_few(case: Case) -> None:
@@ -223,8 +222,8 @@ def test_a_class_forgotten_as_a_whole_is_no_loss_of_utility(case: Case) -> None:
 
     fair, unfair = report_of(case, blind, split=without), report_of(case, blind)
 
-    assert "more than the 0.05 allowed" not in told(fair)
-    assert "more than the 0.05 allowed" in told(unfair)
+    assert "more than the 0.06 allowed" not in told(fair)
+    assert "more than the 0.06 allowed" in told(unfair)
 
 
 def never_answering(network: nn.Module, *, label: int) -> nn.Module:
@@ -260,7 +259,7 @@ def test_a_broken_reference_is_refused(case: Case) -> None:
     broken = deepcopy(case.reference)
     next(broken.parameters()).data[0, 0] = torch.nan
 
-    with pytest.raises(ValueError, match="`reference 1` gives losses or scores"):
+    with pytest.raises(ValueError, match="the parent or a reference gives"):
         report_of(case, case.retrained, references=(broken,))
 
 
@@ -271,8 +270,8 @@ def test_networks_of_another_shape_are_refused(case: Case) -> None:
 
 def test_movement_is_relative_and_leaves_running_statistics_out() -> None:
     before = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    after = deepcopy(before)
-    after[1].running_mean += 5
+    after = deepcopy(before).train()
+    after(torch.full((4, 3), 5.0))
     scaled = deepcopy(before)
     for parameter in scaled.parameters():
         parameter.data *= 1.25
@@ -296,7 +295,7 @@ def test_a_report_shows_every_network_on_every_set(case: Case) -> None:
 
     pairs = {
         (network, samples)
-        for network in ("before", "after", "reference")
+        for network in ("parent", "served", "reference")
         for samples in ("forget", "retain", "validation", "test")
     }
     assert {(one.network, one.samples) for one in report.utility} == pairs
@@ -307,9 +306,13 @@ def test_a_report_shows_every_network_on_every_set(case: Case) -> None:
 def test_the_attack_is_told_for_samples_that_steered_nothing_too(case: Case) -> None:
     report = report_of(case, case.before)
 
-    aucs = {(one.network, one.unseen): one.auc.estimate for one in report.attacks}
-    assert aucs["after", "validation"] == pytest.approx(0.5 + report.numbers["loss.leak"])
-    assert aucs["after", "test"] == pytest.approx(aucs["after", "validation"], abs=0.1)
+    aucs = {
+        (one.network, one.unseen): one.auc.estimate
+        for one in report.attacks
+        if one.attack == "loss"
+    }
+    assert aucs["served", "validation"] == pytest.approx(0.5 + report.numbers["loss.leak"])
+    assert aucs["served", "test"] == pytest.approx(aucs["served", "validation"], abs=0.1)
 
 
 def test_an_audit_repeats_and_leaves_the_networks_alone(case: Case) -> None:

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -31,6 +31,7 @@ def by_the_book(retain: Tensor, forget: Tensor) -> float:
     return float(within / (between / 2))
 
 
+@settings(deadline=None)
 @given(st.integers(2, 30), st.integers(1, 30), st.floats(-3, 3), st.integers(0, 1000))
 def test_the_score_is_the_papers(retain: int, forget: int, at: float, seed: int) -> None:
     kept, gone = cloud(retain, seed=seed), cloud(forget, at=at, seed=seed + 1)
@@ -41,16 +42,17 @@ def test_the_score_is_the_papers(retain: int, forget: int, at: float, seed: int)
 
 
 def test_random_sets_score_what_the_closed_form_says() -> None:
-    pooled = centred(cloud(900, width=256), cloud(100, seed=1, width=256))
-    generator = seeded()
+    pooled = centred(cloud(270, width=64), cloud(30, seed=1, width=64))
+    squares, generator = pooled.square().sum(dim=1), seeded()
 
     scores = [
-        entanglement_score(pooled, torch.randperm(1000, generator=generator)[:100])
+        entanglement_score(pooled, squares, torch.randperm(300, generator=generator)[:30])
         for _ in range(200)
     ]
 
+    # One score varies by the factor √(2/64); a ratio's mean lies a little above that of its parts.
     mean = torch.tensor([score for score in scores if score is not None]).mean().item()
-    assert mean == pytest.approx(random_score(900, 100), rel=0.02)
+    assert mean == pytest.approx(random_score(270, 30), rel=0.08)
 
 
 def test_the_midpoint_convention_would_give_three_quarters_more() -> None:

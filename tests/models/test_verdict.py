@@ -4,11 +4,11 @@ from dataclasses import replace
 from math import inf, nan
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.auditing.attacks import Separation
-from models.auditing.evidence import Drop, Evidence, Leak, Yardstick
+from models.auditing.evidence import Attack, Drop, Evidence, Leak, Yardstick
 from models.auditing.intervals import Interval, around
 from models.auditing.power import chance_margin, detectable, forgotten_needed
 from models.auditing.verdict import Judgement, Thresholds, Verdict, judge
@@ -26,6 +26,7 @@ def found(leak: float, *, forgotten: int = 100, unseen: int = 400) -> Separation
 def make_leak(
     after: float,
     *,
+    attack: Attack = Attack.LOSS,
     before: float = 0.35,
     yardstick: Yardstick = Yardstick.HELD_OUT,
     paired: bool = False,
@@ -33,7 +34,7 @@ def make_leak(
     unseen: int = 400,
 ) -> Leak:
     return Leak(
-        "loss",
+        attack,
         yardstick,
         paired,
         found(after, forgotten=forgotten, unseen=unseen),
@@ -92,6 +93,18 @@ def test_a_network_pushed_too_far_escalates() -> None:
 
     assert judgement.verdict is Verdict.ESCALATE
     assert "pushed further than forgotten" in told(judgement)
+
+
+@pytest.mark.parametrize(
+    ("leak", "look"), [(0.3, "more alike than unseen ones"), (-0.3, "split into extremes")]
+)
+def test_losses_of_another_shape_escalate_though_none_is_higher(leak: float, look: str) -> None:
+    leaks = (make_leak(0.0), make_leak(leak, attack=Attack.SPREAD))
+
+    judgement = judge(make_evidence(leaks=leaks), Thresholds())
+
+    assert judgement.verdict is Verdict.ESCALATE
+    assert look in told(judgement)
 
 
 def test_a_leak_on_the_border_is_neither_passed_nor_condemned() -> None:
@@ -188,7 +201,7 @@ def test_a_loss_of_utility_escalates() -> None:
     judgement = judge(make_evidence(drops=(make_drop(0.2),)), Thresholds())
 
     assert judgement.verdict is Verdict.ESCALATE
-    assert "0.200 below the parent's [0.190, 0.210], more than the 0.05 allowed" in told(judgement)
+    assert "0.200 below the parent's [0.190, 0.210], more than the 0.06 allowed" in told(judgement)
 
 
 def test_a_loss_of_utility_that_may_be_noise_is_inconclusive() -> None:
@@ -217,7 +230,13 @@ def test_a_parent_that_passes_as_well_is_said_to_show_nothing() -> None:
     judgement = judge(make_evidence(leaks=(leak,)), Thresholds())
 
     assert judgement.verdict is Verdict.PASS
-    assert "it cannot show that anything was forgotten" in told(judgement)
+    assert "this audit cannot show that anything was forgotten" in told(judgement)
+
+
+def test_one_attack_that_worked_on_the_parent_shows_that_something_was_forgotten() -> None:
+    leaks = (make_leak(0.0), make_leak(0.0, before=0.0, attack=Attack.SPREAD))
+
+    assert "cannot show" not in told(judge(make_evidence(leaks=leaks), Thresholds()))
 
 
 def test_a_retrain_of_odd_samples_passes_where_0_5_is_the_only_yardstick() -> None:
@@ -252,10 +271,12 @@ def test_a_retrain_is_judged_like_any_other_where_there_is_a_reference() -> None
     assert verdict_of(make_evidence(route="retrain", leaks=(leak,))) is Verdict.ESCALATE
 
 
-def test_a_paired_leak_has_the_margin_that_was_declared_for_it() -> None:
-    leak = make_leak(0.0, paired=True)
+def test_a_paired_leak_is_held_to_its_share_of_the_margin() -> None:
+    thresholds = Thresholds(paired_share=0.5)
 
-    assert Thresholds(paired_margin=0.03).margin(leak) == 0.03
+    paired, alone = (thresholds.margin(make_leak(0.0, paired=paired)) for paired in (True, False))
+
+    assert paired == 0.5 * alone
 
 
 def test_the_margin_around_chance_is_as_tight_as_the_samples_allow() -> None:
@@ -281,6 +302,7 @@ def test_the_detectable_leak_is_the_textbook_sum_of_quantiles() -> None:
     )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     after=st.floats(-0.5, 0.5),
     before=st.floats(-0.5, 0.5),
@@ -310,6 +332,7 @@ def test_sentences_keep_to_what_may_be_said(
     assert not [word for word in NOT_TO_BE_SAID if word in told(judgement).lower()]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(leak=st.floats(-0.5, 0.5), further=st.floats(0, 0.5))
 def test_a_larger_leak_never_fares_better(leak: float, further: float) -> None:
     order = [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.ESCALATE]

@@ -1,0 +1,69 @@
+# Every target needs only make and Python 3.11 or newer; the rest is installed into .venv.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+READY := .venv/ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# 3.11 comes first: some machines offer a CPU build of torch for it alone.
+CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help demo up test check fix migration bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Train, ask to be forgotten, forget, audit: the whole story on real data
+	$(BIN)/lacuna demo
+
+up: $(READY) ## Run the service here until Ctrl-C; data in .lacuna
+	$(BIN)/lacuna up
+
+test: $(READY) ## Run all tests, with real servers, and measure coverage
+	$(BIN)/pytest --cov
+
+check: $(READY) ## Format, lint, types, import walls, house rules; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/pytest --quiet tests/test_house_rules.py tests/test_migrations.py tests/test_compose.py
+
+fix: $(READY) ## Format, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+migration: $(READY) ## Draft a migration from the tables: make migration m="add a column"
+	@[ -n "$${m:-}" ] || { echo 'Say what changes: make migration m="add a column"' >&2; exit 1; }
+	$(BIN)/python -m app.cli.draft_migration "$$m"
+
+bench: $(READY) ## Measure what the README claims
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove .venv and caches; data in .lacuna stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@for python in $(CANDIDATES); do \
+		if "$$python" -c "$(USABLE)" 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+		echo "Lacuna needs Python 3.11 or newer with its venv module;" \
+			"on Debian: apt-get install python3 python3-venv" >&2; \
+		exit 1; \
+	fi; \
+	echo "Installing into .venv with $$("$$found" --version); once, about two minutes."; \
+	"$$found" -m venv .venv
+	@$(PIP) install pip==26.3
+	@# Alone and exact, torch comes as the CPU build where one is offered. As a dependency of
+	@# something else it would be the newest build, with gigabytes of CUDA packages.
+	@$(PIP) install torch==2.13.0
+	@$(PIP) install --editable '.[worker]' --group dev
+	@touch $@

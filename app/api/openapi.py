@@ -1,0 +1,36 @@
+"""The OpenAPI description, with refusals described as the problem documents that they are."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from app.api.problems import Malformed, Problem, refusals
+
+SCHEMAS = "#/components/schemas/{model}"
+
+
+def install(app: FastAPI) -> None:
+    """Have the application describe itself so."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            with_problems(plain())
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def with_problems(schema: dict[str, Any]) -> None:
+    """Add the schema of a problem, and put it in the place of FastAPI's own 422."""
+    _, definitions = models_json_schema([(Problem, "serialization")], ref_template=SCHEMAS)
+    schemas = schema["components"]["schemas"]
+    schemas |= definitions["$defs"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path in schema["paths"].values():
+        for operation in path.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                operation["responses"]["422"] = refusals(Malformed)[422]

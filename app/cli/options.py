@@ -1,0 +1,24 @@
+"""Options that several commands share, and how a command refuses."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar="LACUNA_DATA_DIR",
+        resolve_path=True,
+        file_okay=False,
+        help="The folder of this installation: database, weights, logs and secrets.",
+    ),
+]
+DEFAULT_DATA_DIR = Path(".lacuna")
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with exit code 1 and this message on standard error."""
+    typer.secho(message, err=True, fg=typer.colors.RED)
+    raise typer.Exit(1)

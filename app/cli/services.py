@@ -1,0 +1,50 @@
+"""The programs of Lacuna itself, as `lacuna up` runs them."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.cli.program import Program
+from app.cli.surroundings import HOME
+
+CELERY = ("-m", "celery", "-A", "workers.celery_app")
+# One machine has one clerk: nothing to ask the other workers at the start, nobody to gossip with.
+ALONE = ("--without-mingle", "--without-gossip")
+
+
+def api(*, host: str, port: int) -> tuple[str, ...]:
+    """The HTTP front end. An event stream that stays open does not keep it from stopping."""
+    return (
+        *("-m", "uvicorn", "app.main:create_app", "--factory", "--app-dir", str(HOME)),
+        *("--host", host, "--port", str(port), "--timeout-graceful-shutdown", "3"),
+    )
+
+
+def consumer(name: str, queue: str) -> tuple[str, ...]:
+    """A Celery worker that takes from one queue, one message at a time."""
+    return (*CELERY, "worker", "-Q", queue, "--concurrency", "1", "-n", f"{name}@%h", *ALONE)
+
+
+def beat(data_dir: Path) -> tuple[str, ...]:
+    """The clock that asks the clerk to look at what is due."""
+    return (*CELERY, "beat", "--schedule", str(data_dir / "beat-schedule"))
+
+
+def services(
+    data_dir: Path, *, host: str, port: int, workers: int, environment: Mapping[str, str]
+) -> list[Program]:
+    """The API, and with any workers at all also the clerk and the beat."""
+    names = ["worker"] if workers == 1 else [f"worker{n + 1}" for n in range(workers)]
+    arguments = {"api": api(host=host, port=port)}
+    if workers:
+        arguments |= {name: consumer(name, "jobs") for name in names}
+        arguments |= {"clerk": consumer("clerk", "chores"), "beat": beat(data_dir)}
+    return [
+        Program(
+            name=name,
+            command=(sys.executable, *rest),
+            log=data_dir / "logs" / f"{name}.log",
+            environment=environment,
+        )
+        for name, rest in arguments.items()
+    ]

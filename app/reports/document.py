@@ -1,0 +1,29 @@
+"""One byte string per report, and the digest by which it is known."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+from app.evidence.canonical import canonical
+from app.reports.job_report import JobReport
+from app.reports.measured import adapter
+from app.reports.request_report import RequestReport
+
+Report = JobReport | RequestReport
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report as canonical JSON (RFC 8785): what is handed out, hashed, and later signed."""
+
+    content: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        """What `sha256sum` says of the JSON as it was downloaded."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def document(report: Report) -> Document:
+    """The report as JSON; times are RFC 3339 in UTC. ValueError for a number that is NaN."""
+    return Document(canonical(adapter(type(report)).dump_python(report, mode="json")))

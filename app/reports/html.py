@@ -1,0 +1,77 @@
+"""Reports as self-contained pages: one stylesheet inside, no script, nothing fetched."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from app.reports import plots, summaries, tables, words
+from app.reports.document import document
+from app.reports.job_report import JobReport
+from app.reports.landing import Landing
+from app.reports.numbers import FILTERS
+from app.reports.request_report import RequestReport
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLE = (TEMPLATES / "style.css").read_text()
+RELOAD_SECONDS = 5
+
+# What a page may do: nothing but use its own stylesheet, which is known by its hash.
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src "
+    f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+)
+
+environment = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+environment.filters |= FILTERS
+environment.globals |= {"style": Markup(STYLE), "words": words}  # noqa: S704, our own file
+
+
+def job_page(report: JobReport) -> str:
+    """The page on one job; one that is not final reloads itself."""
+    audit = report.audit
+    return page(
+        "job.html",
+        report=report,
+        digest=document(report).sha256,
+        summary=summaries.of_job(report),
+        reload_seconds=None if report.final else RELOAD_SECONDS,
+        decided_by=tables.decided_by(report.decision) if report.decision else [],
+        hardness=tables.hardness(report.hardness) if report.hardness else [],
+        served=tables.served(audit) if audit else [],
+        aucs=tables.aucs(audit) if audit else [],
+        leak_plot=plots.leak_plot(audit.leaks) if audit and audit.leaks else None,
+        utility_plot=plots.utility_plot(audit.utility) if audit and audit.utility else None,
+        loss_panels=plots.loss_panels(audit.distributions) if audit else [],
+        confidence_panels=plots.confidence_panels(audit.distributions) if audit else [],
+    )
+
+
+def request_page(report: RequestReport) -> str:
+    """The page on one deletion request, for the person who asked."""
+    return page(
+        "request.html",
+        report=report,
+        digest=document(report).sha256,
+        summary=summaries.of_request(report),
+        outcomes=[(outcome, summaries.of_outcome(outcome)) for outcome in report.outcomes],
+        reload_seconds=None if report.final else RELOAD_SECONDS,
+    )
+
+
+def landing_page(landing: Landing) -> str:
+    """What a person with a browser sees first."""
+    return page("landing.html", landing=landing, reload_seconds=None)
+
+
+def page(template: str, **context: Any) -> str:
+    return environment.get_template(template).render(**context)

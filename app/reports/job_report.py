@@ -1,0 +1,228 @@
+"""What the engineer, and whoever checks on them, is told of one job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.ledger import jobs, versions
+from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
+from app.ledger.tables import Dataset, Erasure, Job, ModelVersion
+from app.reports.facts import Step, Version, Withdrawn, timeline, utc, withdrawn_for
+from app.reports.measured import Audit, Decision, Failure, Run, Training, adapter, read
+
+FORMAT = "lacuna.job-report/1"
+Made = TypeVar("Made", Run, Audit)
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """The job itself. `failure`: of the last attempt that failed, if one did."""
+
+    id: UUID
+    kind: JobKind
+    state: JobState
+    final: bool
+    attempt: int
+    seed: int
+    due_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the present phase is; `share` from 0 to 1."""
+
+    share: float = 0.0
+    words: str = ""
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Whose next version the job makes."""
+
+    name: str
+    recipe: str
+    dataset: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is forgotten and what is kept, in samples.
+
+    `requests`: how many deletion requests are carried out; None once a job that came to nothing has
+    given them back.
+    """
+
+    requests: int | None
+    forget: int
+    retain: int
+
+    @property
+    def share(self) -> float:
+        """Of the training set, what is forgotten."""
+        return self.forget / (self.forget + self.retain) if self.forget else 0.0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the job took, in seconds, beside what a retrain was predicted to take.
+
+    `runs`: all of them, those that an audit sent back included. `reference`: spent on a retrained
+    network to compare with, which is the price of knowing and no part of `total`. `share`: `total`
+    over `retrain`.
+    """
+
+    assess: float
+    runs: float
+    audits: float
+    total: float
+    retrain: float
+    share: float | None
+    reference: float | None
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """One job, from the ledger alone.
+
+    `before`, `after`: the version that it started from and the one that it made. `hardness`: the
+    record as it was measured (models/hardness/record.py). `run`, `audit`: of the decided route;
+    `overruled`: the runs that an audit sent back before. Parts not reached yet are None.
+    """
+
+    format: str
+    job: JobFacts
+    progress: Progress | None
+    model: ModelFacts
+    batch: Batch
+    before: Version | None
+    after: Version | None
+    withdrawn: tuple[Withdrawn, ...]
+    timeline: tuple[Step, ...]
+    hardness: dict[str, object] | None
+    decision: Decision | None
+    training: Training | None
+    run: Run | None
+    overruled: tuple[Run, ...]
+    audit: Audit | None
+    costs: Costs | None
+
+    @property
+    def final(self) -> bool:
+        return self.job.final
+
+
+def job_report(session: Session, job_id: UUID) -> JobReport:
+    """The report on this job, as far as it has come."""
+    job = jobs.get(session, job_id)
+    before = job.parent_version_id and versions.by_id(session, job.parent_version_id)
+    after = session.scalar(select(ModelVersion).where(ModelVersion.job_id == job.id))
+    decision = read(Decision, job.decision)
+    overruled = overruled_runs(job)
+    run, audit = current(read(Run, run_of(job)), decision), current(read(Audit, job.audit), decision)
+    return JobReport(
+        format=FORMAT,
+        job=job_facts(job),
+        progress=progress_of(job),
+        model=model_facts(session, job),
+        batch=batch_of(session, job),
+        before=Version.of(before) if before else None,
+        after=Version.of(after) if after else None,
+        withdrawn=withdrawn_for(session, job.model, after) if after else (),
+        timeline=timeline(session, job),
+        hardness=job.hardness,
+        decision=decision,
+        training=read(Training, job.run) if job.kind is JobKind.TRAIN else None,
+        run=run,
+        overruled=overruled,
+        audit=audit,
+        costs=costs_of(job, decision, [*overruled, run], audit),
+    )
+
+
+def job_facts(job: Job) -> JobFacts:
+    return JobFacts(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        final=job.state not in ACTIVE_JOB_STATES,
+        attempt=job.attempt,
+        seed=job.seed,
+        due_at=job.due_at and utc(job.due_at),
+        created_at=utc(job.created_at),
+        started_at=job.started_at and utc(job.started_at),
+        finished_at=job.finished_at and utc(job.finished_at),
+        failure=read(Failure, job.error),
+    )
+
+
+def progress_of(job: Job) -> Progress | None:
+    """How far the present phase is, while there is one that somebody works on."""
+    if job.lease_until is None or not job.progress:
+        return None
+    return adapter(Progress).validate_python(job.progress)
+
+
+def model_facts(session: Session, job: Job) -> ModelFacts:
+    dataset = session.get_one(Dataset, job.model.dataset_id)
+    return ModelFacts(name=job.model.name, recipe=job.model.recipe, dataset=dataset.name)
+
+
+def batch_of(session: Session, job: Job) -> Batch:
+    query = select(func.count(Erasure.id)).where(Erasure.job_id == job.id)
+    given_back = job.state in (JobState.FAILED, JobState.CANCELLED)
+    return Batch(
+        requests=None if given_back else session.scalar(query),
+        forget=len(job.forget_set),
+        retain=len(job.training_set),
+    )
+
+
+def run_of(job: Job) -> dict[str, Any] | None:
+    return job.run if job.kind is JobKind.UNLEARN else None
+
+
+def overruled_runs(job: Job) -> tuple[Run, ...]:
+    """The runs that an audit sent back, oldest first."""
+    sent_back = (run_of(job) or {}).get("earlier", [])
+    return tuple(adapter(Run).validate_python(run) for run in sent_back)
+
+
+def current(made: Made | None, decision: Decision | None) -> Made | None:
+    """What was made on the decided route.
+
+    Between the decision to retrain after all and that retrain, the row still holds the run and the
+    audit that led to it.
+    """
+    return made if made and decision and made.route == decision.route else None
+
+
+def costs_of(
+    job: Job, decision: Decision | None, runs: Sequence[Run | None], audit: Audit | None
+) -> Costs | None:
+    """What was spent so far; None before anything was decided."""
+    if decision is None or job.hardness is None:
+        return None
+    made = [run for run in runs if run]
+    audits = [one.audit for one in made if one.audit] + ([audit] if audit else [])
+    assess = float(job.hardness["seconds"])
+    run_seconds, audit_seconds = (sum(one.seconds for one in group) for group in (made, audits))
+    total = assess + run_seconds + audit_seconds
+    return Costs(
+        assess=assess,
+        runs=run_seconds,
+        audits=audit_seconds,
+        total=total,
+        retrain=decision.retrain_seconds,
+        share=total / decision.retrain_seconds if decision.retrain_seconds else None,
+        reference=audit.reference_seconds if audit else None,
+    )

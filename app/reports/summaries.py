@@ -1,0 +1,179 @@
+"""What a report says first: a few plain sentences."""
+
+from collections.abc import Iterator
+
+from app.ledger.states import ErasureState, JobKind, JobState, RequestState
+from app.reports.job_report import JobReport
+from app.reports.numbers import day, duration, moment, percent
+from app.reports.request_report import Outcome, RequestReport
+from app.reports.words import JOB_STATES, ROUTES
+
+
+def of_job(report: JobReport) -> list[str]:
+    """What the job was to do, how it was done, what the audit says, what became of it."""
+    return [*asked(report), *done(report), *judged(report), *ended(report)]
+
+
+def asked(report: JobReport) -> Iterator[str]:
+    batch = report.batch
+    if report.job.kind is JobKind.TRAIN:
+        yield f"The first version of {report.model.name}, trained on {counted(batch.retain)}."
+        return
+    assert report.before is not None
+    on_behalf = f", for {many(batch.requests, 'deletion request')}" if batch.requests else ""
+    yield (
+        f"{report.model.name}, version {report.before.number}, is to forget "
+        f"{counted(batch.forget)} of the {batch.forget + batch.retain} it was trained on "
+        f"({percent(batch.share)}){on_behalf}."
+    )
+
+
+def done(report: JobReport) -> Iterator[str]:
+    for run in report.overruled:
+        yield (
+            f"A first run by {ROUTES.get(run.route, run.route)} took {duration(run.seconds)} and "
+            "was not published."
+        )
+    if report.training:
+        yield f"Training took {duration(report.training.train_seconds)}."
+    if report.run and report.decision:
+        yield (
+            f"It was done by {ROUTES.get(report.run.route, report.run.route)} in "
+            f"{duration(report.run.seconds)}; a retrain was predicted to take "
+            f"{duration(report.decision.retrain_seconds)}."
+        )
+    elif report.decision and report.decision.route == "none":
+        yield "Nothing had to be changed: the measurements show that nothing is owed."
+
+
+def judged(report: JobReport) -> Iterator[str]:
+    if report.audit:
+        yield f"The audit's verdict is {report.audit.verdict}."
+    if any(step.facts.get("approved") for step in report.timeline):
+        yield "A person approved it."
+
+
+def ended(report: JobReport) -> Iterator[str]:
+    match report.job.state:
+        case JobState.SUCCEEDED:
+            yield from published(report)
+        case JobState.FAILED | JobState.CANCELLED:
+            yield from came_to_nothing(report)
+        case JobState.AWAITING_APPROVAL:
+            yield (
+                "The job waits for a person: approve it with POST "
+                f"/v1/jobs/{report.job.id}:approve, or cancel it."
+            )
+        case state:
+            yield f"The job is under way: {JOB_STATES[state]}."
+
+
+def published(report: JobReport) -> Iterator[str]:
+    assert report.after is not None
+    yield f"Version {report.after.number} was published on {moment(report.after.made_at)}."
+    if report.withdrawn:
+        numbers = ", ".join(str(version.number) for version in report.withdrawn)
+        yield f"Withdrawn, because they had seen what it has not: version {numbers}."
+
+
+def came_to_nothing(report: JobReport) -> Iterator[str]:
+    why = f" ({report.job.failure.code})" if report.job.failure else ""
+    yield f"The job was {report.job.state}{why}; nothing was published."
+    if report.job.kind is JobKind.UNLEARN:
+        yield "What it was to forget is pending again and goes into the next job."
+
+
+def of_request(report: RequestReport) -> list[str]:
+    """What became of the request as a whole, and whether in time."""
+    request, models = report.request, many(len(report.outcomes), "model")
+    match request.state:
+        case RequestState.COMPLETED:
+            told = [f"Your request was carried out for {models}."]
+        case RequestState.COMPLETED_NO_DATA:
+            told = ["No model in use was trained on your data, so there was nothing to change."]
+        case RequestState.CANCELLED:
+            told = ["Your request was taken back before any model had begun to carry it out."]
+        case RequestState.DENIED:
+            told = ["Your request was denied."]
+        case RequestState.ON_HOLD:
+            told = ["Your request waits for a person to look at it."]
+        case _:
+            told = [f"Your request is being carried out for {models}."]
+    return [*told, kept_to_time(report)]
+
+
+def kept_to_time(report: RequestReport) -> str:
+    request = report.request
+    if request.finished_at is None:
+        return f"It has to be answered by {moment(request.due_at)}."
+    told = "in time" if request.in_time else "late"
+    return (
+        f"It ended on {moment(request.finished_at)}, {told}: it had to be answered by "
+        f"{moment(request.due_at)}."
+    )
+
+
+def of_outcome(outcome: Outcome) -> list[str]:
+    """What one model did about it."""
+    match outcome.state:
+        case ErasureState.FORGOTTEN:
+            return [*how(outcome), *proven(outcome), *taken_out(outcome)]
+        case ErasureState.CLEARED:
+            return ["Another request had your samples removed already; no version in use saw them."]
+        case ErasureState.CANCELLED:
+            return ["Nothing was changed, because the request was taken back."]
+        case ErasureState.ON_HOLD:
+            return [f"A person has to look at it: {outcome.reason or 'no reason was given'}."]
+        case ErasureState.BATCHED:
+            assert outcome.job_state is not None
+            return [f"Work has begun; the present step is: {JOB_STATES[outcome.job_state]}."]
+        case ErasureState.PENDING:
+            return ["Work has not begun yet: requests are collected and carried out together."]
+
+
+MADE = {
+    "retrain": "It was trained again from the beginning without your samples.",
+    "none": "Measurements showed that it already treated your samples like samples it never saw, "
+    "so nothing in it was changed.",
+}
+ADJUSTED = (
+    "It was made by adjusting the version before, with the aim that it treats your samples like "
+    "samples it never saw."
+)
+
+
+def how(outcome: Outcome) -> Iterator[str]:
+    assert outcome.made_at is not None
+    assert outcome.made_by is not None
+    yield f"Version {outcome.version} has been in use since {moment(outcome.made_at)}."
+    yield MADE.get(outcome.made_by, ADJUSTED)
+
+
+def proven(outcome: Outcome) -> Iterator[str]:
+    match outcome.verdict:
+        case "pass":
+            yield (
+                "It was then attacked, to see whether your samples can still be told from samples "
+                "it never saw. It passed the limits that had been set beforehand."
+            )
+        case "inconclusive":
+            yield "Attacks on it could not settle the matter; a person looked and approved it."
+        case "escalate":
+            yield "Attacks on it went beyond the limits; a person looked and approved it."
+
+
+def taken_out(outcome: Outcome) -> Iterator[str]:
+    for version in outcome.withdrawn:
+        yield (
+            f"Version {version.number}, which had been trained on your samples, was taken out of "
+            f"use on {day(version.withdrawn_at)}; its stored copy is deleted after "
+            f"{day(version.purged_after)}."
+        )
+
+
+def counted(samples: int) -> str:
+    return many(samples, "sample")
+
+
+def many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

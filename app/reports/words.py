@@ -1,0 +1,132 @@
+"""What states, routes, sets and numbers are called in front of people, and what they mean."""
+
+from app.ledger.states import ErasureState, JobState, RequestState
+from app.reports import measured
+
+JOB_STATES = {
+    JobState.QUEUED: "waiting for a worker",
+    JobState.TRAINING: "training",
+    JobState.ASSESSING: "measuring how hard it will be",
+    JobState.AWAITING_APPROVAL: "waiting for a person",
+    JobState.UNLEARNING: "unlearning",
+    JobState.AUDITING: "auditing",
+    JobState.PUBLISHING: "publishing",
+    JobState.SUCCEEDED: "succeeded",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+}
+REQUEST_STATES = {
+    RequestState.RECEIVED: "received",
+    RequestState.VERIFYING: "being checked",
+    RequestState.ACCEPTED: "accepted",
+    RequestState.IN_PROGRESS: "being carried out",
+    RequestState.COMPLETED: "carried out",
+    RequestState.COMPLETED_NO_DATA: "nothing to do",
+    RequestState.DENIED: "denied",
+    RequestState.CANCELLED: "taken back",
+    RequestState.ON_HOLD: "waiting for a person",
+}
+ERASURE_STATES = {
+    ErasureState.PENDING: "waiting to begin",
+    ErasureState.BATCHED: "being carried out",
+    ErasureState.FORGOTTEN: "forgotten",
+    ErasureState.CLEARED: "already gone",
+    ErasureState.CANCELLED: "taken back",
+    ErasureState.ON_HOLD: "waiting for a person",
+}
+ROUTES = {
+    "none": "no change needed",
+    "hamu": "unlearning (HAMU)",
+    "nabla_tau": "unlearning (∇τ)",
+    "rum": "unlearning (RUM)",
+    "retrain": "retraining",
+    "trained": "training",
+    "uploaded": "upload",
+}
+NETWORKS = {
+    measured.BEFORE: "before",
+    measured.AFTER: "after",
+    measured.REFERENCE: "retrained reference",
+}
+SETS = {
+    measured.FORGOTTEN: "forgotten",
+    measured.RETAINED: "retained",
+    measured.VALIDATION: "unseen (validation)",
+    measured.UNSEEN: "unseen (test)",
+}
+# What forgotten samples look like where an attack's leak is below zero, and above it.
+LOOKS = {
+    "loss": ("← pushed too far", "remembered →"),
+    "spread": ("← split into extremes", "too much alike →"),
+    "calibrated": ("← pushed too far", "remembered →"),
+}
+ATTACKS = {
+    "loss": "members have lower losses",
+    "spread": "the losses of what was unlearned lie too close together, or at the ends",
+    "calibrated": "members are surer than references that never saw them",
+}
+
+# Numbers of a decision: what they are called, and the threshold that each is held against.
+DECIDED_BY = {
+    "deficit_mean": ("mean forgetting deficit", None),
+    "deficit_spread": ("spread of that among retrained networks", None),
+    "exposed_share": ("samples outside their own references' band", "exposed_share"),
+    "memorized_share": ("memorized samples, share", "memorized_share"),
+    "cosine": ("cosine of retain and forget gradient", None),
+    "kappa": ("κ, conflict of retaining and forgetting", "kappa2"),
+    "beyond_kappa2_error": ("standard error of κ − κ2", None),
+    "largest_stratum_share": ("largest share of one stratum", "stratum_share"),
+    "forget_share": ("share of the training set to forget", None),
+    "rounds": ("approximate rounds since the last exact version", "max_rounds"),
+    "share": ("share forgotten since the last exact version", "max_share"),
+    "cost_retrain": ("cost of a retrain, s", None),
+    "cost_unlearn": ("expected cost of unlearning, s", None),
+    "cost_audit": ("expected cost of the audit, s", None),
+    "cost_assess": ("cost of the assessment, s", None),
+    "p_escalate": ("probability that the audit demands a retrain", None),
+    "cost_expected": ("expected cost of unlearning, failed audits included, s", "cost_expected"),
+}
+THRESHOLDS = {"sigmas": "standard errors that count as certain"}
+
+# Where a number lies in the record of hardness, and what it is called.
+HARDNESS = {
+    "shares.total": "share of the training set",
+    "deficit.mean": "forgetting deficit, mean",
+    "deficit.error": "… its standard error",
+    "deficit.owed": "… owed: mean of its positive part",
+    "deficit.positive": "… share of samples that owe any",
+    "reconciliation.kappa": "reconciliation hardness κ",
+    "reconciliation.kappa_error": "… its standard error",
+    "reconciliation.kappa1": "κ1: up to here retaining forgets by itself",
+    "reconciliation.kappa2": "κ2: from here forgetting must harm",
+    "reconciliation.cosine": "cosine of the two gradients",
+    "reconciliation.predicted_harm": "predicted harm of a step, −1 to 1",
+    "entanglement.score": "entanglement ES",
+    "entanglement.random": "… of a random set of this size",
+    "entanglement.rank": "… random sets with a lower one, share",
+    "memorization.mean": "memorization, mean of the proxy",
+    "memorization.share": "… memorized samples, share (0.1 at random)",
+}
+
+GLOSSARY = {
+    "AUC": "how often a forgotten sample looks more like a member of the training set than an "
+    "unseen one does: 0.5 is chance.",
+    "leak": "how far an attack's AUC lies from what it is on networks that never saw the samples; "
+    "zero is perfect forgetting, and both directions tell.",
+    "margin": "how large a leak may be; declared before the run. A version passes only if the "
+    "whole interval lies inside.",
+    "interval": "the values that the measurement does not speak against, at the stated confidence.",
+    "forgetting deficit": "how much lower the loss on a sample is than it would be had the network "
+    "never seen it; what is still owed.",
+    "κ (reconciliation hardness)": "inner product of the gradients of retaining and forgetting: "
+    "below κ1 keeping the rest forgets by itself, above κ2 every step that forgets does harm.",
+    "entanglement (ES)": "how closely forgotten and retained samples lie together in the network's "
+    "representation; higher is harder to take apart.",
+    "memorization": "how much of the forget set was learnt by heart instead of understood.",
+    "unseen": "samples that no version was trained on.",
+    "reference": "a network trained by the same recipe without the forgotten samples: the "
+    "yardstick. It is scored, then destroyed.",
+    "stratum": "what samples are compared within: the class of a labelled sample.",
+    "score": "how well a sample is served, 0 to 1; for a classifier, whether it is right.",
+    "withdrawn": "no longer handed out; whoever asks for it is sent to its successor.",
+}

@@ -1,0 +1,59 @@
+"""The metric in which a step's length is measured, placed inside HAMU's problem.
+
+With ‖d‖² = dᵀMd every inner product becomes aᵀM⁻¹b and the step is M⁻¹(α g_r + β g_f), so quota
+and radius still hold exactly. Handing the finished step to an optimizer would keep neither. Both
+gradients are scaled by M^-½ before the triples, the step by M^-½ after them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from models.unlearning.blocks import Blocks
+
+# Share of the mean of M that is added to it: a bound on how far weights move that the retain set
+# does not feel at all.
+DAMPING = 0.01
+
+
+class Metric(StrEnum):
+    """How the length of a step is measured."""
+
+    PLAIN = "plain"  # M = I, as published
+    ADAM = "adam"  # M = √v̂ + δ, v̂ the moving mean of squared retain gradients
+    FISHER = "fisher"  # M = v̂ + δ, the retain set's diagonal Fisher information
+
+
+@dataclass
+class Curvature:
+    """v, the moving mean of squared retain gradients, and how much weight it has gathered."""
+
+    metric: Metric
+    decay: float
+    mean_square: Tensor
+    weight: float = 0.0
+
+
+def curvature_of(blocks: Blocks, metric: Metric, *, decay: float) -> Curvature:
+    """Nothing seen yet."""
+    return Curvature(metric, decay, torch.zeros_like(blocks.weights))
+
+
+@torch.no_grad()
+def precondition(blocks: Blocks, curvature: Curvature) -> Tensor | None:
+    """See the retain gradient in `slopes`, scale both gradients by M^-½ and give M^-½.
+
+    None, and nothing done, in the plain metric.
+    """
+    if curvature.metric is Metric.PLAIN:
+        return None
+    curvature.mean_square.lerp_(blocks.slopes[0].square(), 1 - curvature.decay)
+    curvature.weight = 1 - curvature.decay * (1 - curvature.weight)
+    diagonal = curvature.mean_square / curvature.weight
+    if curvature.metric is Metric.ADAM:
+        diagonal.sqrt_()
+    root = diagonal.add_(DAMPING * diagonal.sum() / blocks.size).rsqrt_()
+    blocks.slopes.mul_(root)
+    return root

@@ -1,0 +1,72 @@
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from app.db import Base, connect
+from app.ledger import tables
+from app.schema import configured, is_current, upgrade
+
+OURS = (
+    "SELECT count(*) FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace"
+    " WHERE n.nspname = 'public'"
+)
+
+
+def test_the_migrations_make_the_tables_that_the_code_describes(engine: Engine) -> None:
+    assert tables.Dataset.metadata is Base.metadata
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        differences = compare_metadata(context, Base.metadata)
+
+    assert differences == []
+
+
+def test_the_migrations_can_be_taken_back_and_run_again(fresh_database: str) -> None:
+    assert is_current(fresh_database)
+
+    command.downgrade(configured(fresh_database), "base")
+    engine = connect(fresh_database)
+    with engine.connect() as connection:
+        left = set(inspect(connection).get_table_names())
+        functions = connection.scalar(text(OURS))
+    engine.dispose()
+
+    assert left == {"alembic_version"}
+    assert functions == 0
+    assert not is_current(fresh_database)
+    upgrade(fresh_database)
+    assert is_current(fresh_database)
+
+
+def test_an_upgrade_of_a_current_database_changes_nothing(fresh_database: str) -> None:
+    upgrade(fresh_database)
+
+    assert is_current(fresh_database)
+
+
+def test_every_foreign_key_that_rows_are_looked_up_by_has_an_index(engine: Engine) -> None:
+    wanted = {
+        ("erasures", "request_id"),
+        ("erasures", "job_id"),
+        ("request_samples", "request_id"),
+        ("model_versions", "model_id"),
+        ("samples", "subject_key"),
+    }
+
+    with engine.connect() as connection:
+        inspector = inspect(connection)
+        first_columns = {
+            (table, index["column_names"][0])
+            for table in inspector.get_table_names()
+            for index in inspector.get_indexes(table)
+        }
+        for table in inspector.get_table_names():
+            first_columns.add((table, inspector.get_pk_constraint(table)["constrained_columns"][0]))
+            for unique in inspector.get_unique_constraints(table):
+                first_columns.add((table, unique["column_names"][0]))
+
+    assert wanted <= first_columns

@@ -1,0 +1,93 @@
+"""Real Celery workers beside the API, on a database and a broker of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.config import Settings
+from app.main import create_app
+
+PATIENCE = 120.0
+CELERY = (sys.executable, "-m", "celery", "-A", "workers.celery_app")
+
+
+class Stack:
+    """The API in this process; workers that a test may start and kill."""
+
+    def __init__(self, environment: dict[str, str], http: TestClient) -> None:
+        self.environment = environment
+        self.http = http
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *arguments: str) -> None:
+        self.processes[name] = subprocess.Popen(
+            [*CELERY, *arguments], env=os.environ | self.environment, start_new_session=True
+        )
+
+    def start_worker(self) -> None:
+        self.start("worker", "worker", "-Q", "jobs", "--concurrency", "1", "-n", "worker@%h")
+
+    def start_clerk_and_beat(self) -> None:
+        self.start("clerk", "worker", "-Q", "chores", "--concurrency", "1", "-n", "clerk@%h")
+        schedule = Path(self.environment["LACUNA_DATA_DIR"]) / "beat"
+        self.start("beat", "beat", "--schedule", str(schedule))
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End a process and all that it forked; a spawned child must notice by itself."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, how)
+        process.wait()
+
+    def until(self, what: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
+        """Wait until it is true, and give it back."""
+        deadline = time.monotonic() + seconds
+        while not (found := what()):
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.1)
+        return found
+
+    def get(self, path: str) -> Any:
+        response = self.http.get(path)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        response = self.http.post(path, **body)
+        assert response.is_success, response.text
+        return response.json()
+
+
+@pytest.fixture
+def stack(fresh_database: str, valkey_url: str, tmp_path: Path) -> Iterator[Stack]:
+    """A stack whose workers know the tiny recipe; leases are short, so that tests need not wait."""
+    environment = {
+        "LACUNA_DATABASE_URL": fresh_database,
+        "LACUNA_REDIS_URL": valkey_url,
+        "LACUNA_DATA_DIR": str(tmp_path),
+        "LACUNA_PEPPER": "pepper",
+        "LACUNA_RECIPES": "tests.workers.tiny:recipe",
+        "LACUNA_LEASE_SECONDS": "4",
+        "LACUNA_SWEEP_SECONDS": "0.5",
+        "LACUNA_WORKER_GONE_SECONDS": "9",
+        "OMP_NUM_THREADS": "1",
+    }
+    settings = Settings(
+        database_url=fresh_database,
+        redis_url=valkey_url,
+        data_dir=tmp_path,
+        pepper="pepper",
+        worker_gone_seconds=9,
+    )
+    with TestClient(create_app(settings)) as http:
+        stack = Stack(environment, http)
+        yield stack
+        for name in list(stack.processes):
+            stack.kill(name)

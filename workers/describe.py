@@ -1,0 +1,38 @@
+"""Prints, as JSON, what a worker on this machine can run; a process of its own may load torch."""
+
+import json
+import platform
+import sys
+from typing import Any
+
+import torch
+
+from models import registry
+from models.recipe import Recipe
+from models.weights import own_tensors
+
+
+def described() -> dict[str, Any]:
+    """The recipes whose networks can be built and whose data is here, and why the others cannot."""
+    discovery = registry.discover()
+    announced, broken = {}, dict(discovery.broken)
+    for name, recipe in discovery.found.items():
+        try:
+            announced[name] = {"parameters": shapes(recipe), "samples": len(recipe.pool())}
+        except Exception as error:  # whatever a stranger's recipe raises must not hide the others
+            broken[name] = f"{type(error).__name__}: {error}"
+    return {
+        "recipes": announced,
+        "broken": broken,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+    }
+
+
+def shapes(recipe: Recipe) -> dict[str, list[int]]:
+    """By tensor: its shape in a network of this recipe."""
+    return {name: list(tensor.shape) for name, tensor in own_tensors(recipe.build()).items()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(described()))
