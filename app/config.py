@@ -3,8 +3,10 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.evidence.note import is_key_name
 
 
 class Settings(BaseSettings):
@@ -50,7 +52,29 @@ class Settings(BaseSettings):
         ge=0,
         description="After a failed job its erasures wait so long.",
     )
+    log_origin: str = Field(
+        default="lacuna.local/ledger",
+        description="The ledger's name in its checkpoints; never changed once receipts are out.",
+    )
+    log_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="The ledger's Ed25519 key, PEM or the base64 of its 32 bytes, instead of "
+        "log-key.pem in data_dir. Two, the newer first, while one takes the other's place.",
+    )
+    sequence_seconds: float = Field(
+        default=1.0, gt=0, description="Pause between two checkpoints of the ledger."
+    )
+    retention_months: int = Field(
+        default=24, ge=0, description="Who asked, and for which samples, is kept so long."
+    )
     timezone: str = Field(default="UTC", description="Where legal days begin and end (IANA name).")
+
+    @field_validator("log_origin")
+    @classmethod
+    def can_name_a_key(cls, origin: str) -> str:
+        if not is_key_name(origin):
+            raise ValueError("a ledger's name has no spaces, no plus and is not empty")
+        return origin
 
     @property
     def store(self) -> str:

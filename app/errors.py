@@ -18,6 +18,7 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
+    retry_seconds: ClassVar[int | None] = None  # for what will be there soon
 
     def __init__(self, detail: str, *faults: Fault) -> None:
         super().__init__(detail)
@@ -29,6 +30,7 @@ class NotFound(ServiceError):
     """Nothing goes by that name or id."""
 
     status = 404
+    code = "not_found"
 
 
 class UnknownDataset(NotFound):
@@ -65,6 +67,20 @@ class ReportNotReady(NotFound):
     """There is no report yet."""
 
     code = "report_not_ready"
+
+
+class ReceiptNotReady(NotFound):
+    """There is no such receipt yet."""
+
+    code = "receipt_not_ready"
+    retry_seconds = 2
+
+
+class NoCheckpoint(NotFound):
+    """The ledger has not been signed yet."""
+
+    code = "no_checkpoint"
+    retry_seconds = 2
 
 
 class Conflict(ServiceError):
@@ -122,6 +138,13 @@ class Gone(ServiceError):
 
     status = 410
     code = "version_withdrawn"
+
+
+class ReceiptShredded(ServiceError):
+    """What the receipt states was shredded."""
+
+    status = 410
+    code = "receipt_shredded"
 
 
 class BodyTooLarge(ServiceError):
@@ -205,10 +228,30 @@ class WeightsDoNotFit(Unprocessable):
     code = "weights_do_not_fit"
 
 
+class OutOfRange(Unprocessable):
+    """The ledger has no such index or size."""
+
+    code = "out_of_range"
+
+
 class BadPageToken(ServiceError):
     """The page token is not one of ours."""
 
     code = "bad_page_token"
+
+
+class Unavailable(ServiceError):
+    """The database does not answer, or was asked for two things at once; repeat the request."""
+
+    status = 503
+    code = "unavailable"
+
+
+class Crashed(ServiceError):
+    """Something went wrong that is not the caller's fault."""
+
+    status = 500
+    code = "internal_error"
 
 
 def all_kinds(root: type[ServiceError] = ServiceError) -> list[type[ServiceError]]:

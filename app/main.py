@@ -51,7 +51,12 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     app.state.sessions = sessions_of(engine)
     app.state.store = Store(config.store)
     app.state.queue = queue or CeleryQueue(config.redis_url)
-    app.add_middleware(limits.BodyLimit, limit=config.max_body_bytes, streams=STREAMS)
+    app.add_middleware(
+        limits.BodyLimit,
+        limit=config.max_body_bytes,
+        upload=config.max_upload_bytes,
+        streams=STREAMS,
+    )
     problems.install(app)
     openapi.install(app)
     for resource in (

@@ -11,7 +11,11 @@ Movement is not among what is judged here: the attacks have to find out by thems
 shipped recipe; `clean` the same without noise, of which networks remember hardly anything, so that
 an untouched one rightly passes.
 
-    python -m benchmarks.verdict_conformance --seeds 60 --workers 2
+The thresholds were chosen on seeds 0 to 27. Tried on seeds 100 to 149 they passed 97 % of retrains,
+but of `overfit` ones beside a reference only 44 and 46 of 50; `paired_share` was then raised from
+2/3 to 5/6, once, and the table is of seeds that neither choice had seen:
+
+    python -m benchmarks.verdict_conformance --seeds 50 --first 200
 """
 
 import argparse
@@ -187,17 +191,19 @@ def table(found: list[Outcome]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--first", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--tasks", nargs="+", default=["overfit", "digits", "clean"])
     args = parser.parse_args()
-    jobs = [(task, seed) for task in args.tasks for seed in range(args.seeds)]
+    seeds = range(args.first, args.first + args.seeds)
+    jobs = [(task, seed) for seed in seeds for task in args.tasks]
     with get_context("spawn").Pool(args.workers) as workers:
         found = [one for some in workers.imap_unordered(one_seed, jobs) for one in some]
     text = "\n".join(
         [
             f"$ python -m benchmarks.verdict_conformance {' '.join(sys.argv[1:])}",
-            f"{args.seeds} seeds, {Thresholds()}",
+            f"{args.seeds} seeds from {args.first}, {Thresholds()}",
             "",
             table(found),
         ]

@@ -6,9 +6,10 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import tables
+from app.ledger import log_tables, tables
 
-assert tables.Dataset.metadata is Base.metadata  # importing the tables is what fills the metadata
+# Importing the tables is what fills the metadata.
+assert tables.Dataset.metadata is log_tables.LedgerEntry.metadata is Base.metadata
 
 
 def render_item(kind: str, item: object, _: object) -> str | Literal[False]:

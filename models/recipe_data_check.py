@@ -1,8 +1,10 @@
 """The promises of a recipe's data: ids that stay, and a holdout that the pool knows nothing of."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import torch
 
@@ -58,9 +60,9 @@ def unstable_contents(read: Read) -> str:
 
 def repeated_ids(read: Read) -> str:
     for name, samples in parts(read):
-        if len(set(samples.ids)) < len(samples):
-            repeated = next(i for i in samples.ids if samples.ids.count(i) > 1)
-            return f"the {name} names more than one sample {repeated!r}; an id must mean one sample"
+        repeated = [sample_id for sample_id, times in Counter(samples.ids).items() if times > 1]
+        if repeated:
+            return f"the {name} names several samples {repeated[0]!r}; an id must mean one sample"
     return ""
 
 
@@ -124,7 +126,9 @@ def contents_by_id(samples: Samples) -> dict[str, bytes]:
     """SHA-256 of each sample's bytes in all tensors of the batch."""
     digests = [hashlib.sha256() for _ in samples.ids]
     for leaf in leaves(samples.batch):
-        rows = leaf.reshape(len(samples), -1).contiguous().view(torch.uint8).numpy()
+        rows = (
+            leaf.reshape(len(samples), prod(leaf.shape[1:])).contiguous().view(torch.uint8).numpy()
+        )
         for digest, row in zip(digests, rows, strict=True):
             digest.update(row.tobytes())
     return {i: digest.digest() for i, digest in zip(samples.ids, digests, strict=True)}

@@ -104,11 +104,8 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
         for name, tensor in expected.items()
         if name in found and describe(found[name]) != describe(tensor)
     ]
-    return (
-        [f"missing: {', '.join(missing)}"] * bool(missing)
-        + [f"unexpected: {', '.join(unexpected)}"] * bool(unexpected)
-        + misshapen
-    )
+    strangers = {"missing": missing, "unexpected": unexpected}
+    return [f"{kind}: {', '.join(names)}" for kind, names in strangers.items() if names] + misshapen
 
 
 def describe(tensor: Tensor) -> str:

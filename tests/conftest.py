@@ -16,6 +16,7 @@ from sqlalchemy import URL, Engine, make_url, text
 from sqlalchemy.orm import Session
 
 from app.cli import embedded
+from app.cli.leftovers import marked, watched
 from app.db import connect
 from app.schema import upgrade
 
@@ -27,7 +28,8 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 def servers() -> Iterator[Path]:
     """A folder for embedded servers, with a path short enough for Unix sockets."""
     folder = Path(tempfile.mkdtemp(prefix="lacuna-tests-"))
-    yield folder
+    with watched(folder):  # they end also when pytest is killed
+        yield folder
     shutil.rmtree(folder)
 
 
@@ -41,6 +43,7 @@ def database_server(servers: Path) -> Iterator[URL]:
         servers / "postgres",
         sockets=servers / "postgres-socket",
         log=servers / "postgres.log",
+        environment=marked(servers),
         settings=NOT_DURABLE,
     )
     with embedded.running(server) as url:
@@ -90,7 +93,12 @@ def valkey_url(servers: Path) -> Iterator[str]:
     if own := os.environ.get("LACUNA_REDIS_URL"):
         yield own
         return
-    server = embedded.valkey(servers / "valkey", sockets=servers, log=servers / "valkey.log")
+    server = embedded.valkey(
+        servers / "valkey",
+        sockets=servers,
+        log=servers / "valkey.log",
+        environment=marked(servers),
+    )
     with embedded.running(server) as url:
         yield url
 

@@ -9,9 +9,20 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import announcements, datasets, imports, jobs, model_lines, requests, versions
+from app.ledger import (
+    announcements,
+    datasets,
+    imports,
+    jobs,
+    model_lines,
+    publishing,
+    requests,
+    versions,
+)
 from app.ledger.policy import Policy
+from app.ledger.states import JobState
 from app.ledger.tables import Dataset, DeletionRequest, Erasure, Job, Model, ModelVersion
+from app.ledger.transitions import move
 from app.subjects import subject_key
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -78,11 +89,16 @@ def make_version(
         session,
         line,
         made_by="uploaded",
-        weights_digest=sha256((weights or str(uuid4())).encode()).hexdigest(),
+        weights_digest=digest_of(weights),
         training_set=training_set or whole(session, line),
         manifest={},
         now=NOW,
     )
+
+
+def digest_of(weights: str) -> str:
+    """Of these weights, or of some that nobody has seen before."""
+    return sha256((weights or str(uuid4())).encode()).hexdigest()
 
 
 def whole(session: Session, line: Model) -> Bitmap:
@@ -143,6 +159,22 @@ def claim(
 ) -> Job | None:
     return jobs.claim(
         session, job.id, worker=worker, incarnation=uuid4(), lease_seconds=lease, now=now
+    )
+
+
+def run_through(session: Session, job: Job, *, weights: str = "") -> ModelVersion:
+    """Bring a queued unlearning job to its new version, as a worker would."""
+    job.decision = {"route": "retrain"}
+    for state in (JobState.ASSESSING, JobState.UNLEARNING, JobState.AUDITING, JobState.PUBLISHING):
+        move(session, job, state, now=NOW)
+    session.refresh(job, ["model"])
+    return publishing.publish_unlearned(
+        session,
+        job,
+        route="retrain",
+        weights_digest=digest_of(weights),
+        manifest={},
+        now=NOW,
     )
 
 

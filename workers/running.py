@@ -1,7 +1,9 @@
 """Claims a job and carries it as far as it goes; whatever happens, the ledger knows afterwards."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -29,17 +31,32 @@ def run_job(station: Station, job_id: UUID) -> None:
         return
     log.info("claimed", job=str(job_id), fence=assignment.fence)
     with (
-        TemporaryDirectory(prefix="lacuna-job-") as folder,
-        Child(Path(folder)) as child,
+        work_folder(station, job_id) as folder,
+        Child(folder) as child,
         Heart(station, job_id, assignment.fence, child.kill) as heart,
     ):
-        desk = Desk(station, assignment, Path(folder), child, heart)
+        desk = Desk(station, assignment, folder, child, heart)
         try:
             carry(desk)
         except LeaseLost:
             log.warning("lease_lost", job=str(job_id), fence=assignment.fence)
         except Exception as error:
             give_up(desk, error)
+
+
+@contextmanager
+def work_folder(station: Station, job_id: UUID) -> Iterator[Path]:
+    """Where one job's files lie while it is worked on: they name samples, so none may stay behind.
+
+    What a killed worker left there is removed by whoever claims the job next.
+    """
+    folder = station.settings.data_dir / "work" / str(job_id)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def claim(station: Station, job_id: UUID) -> Assignment | None:

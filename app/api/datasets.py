@@ -1,11 +1,10 @@
 """Datasets and the import of their samples."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, Field
-from sqlalchemy.orm import Session
 
 from app.api import import_formats
 from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep
@@ -39,6 +38,15 @@ class DatasetRead(BaseModel):
     subjects: int = Field(description="Different subjects that they belong to.", examples=[300])
     created_at: datetime = Field(description="When it was registered.")
 
+    @classmethod
+    def of(cls, dataset: Dataset, *, subjects: int) -> Self:
+        return cls(
+            name=dataset.name,
+            size=dataset.size,
+            subjects=subjects,
+            created_at=dataset.created_at,
+        )
+
 
 class ImportRead(BaseModel):
     """What an import did."""
@@ -56,19 +64,23 @@ class ImportRead(BaseModel):
 )
 def create_dataset(body: DatasetCreate, session: SessionDep, now: NowDep) -> DatasetRead:
     """Register a dataset: a growing index of samples and the subjects they belong to."""
-    return read(session, datasets.create(session, body.name, now=now))
+    return DatasetRead.of(datasets.create(session, body.name, now=now), subjects=0)
 
 
 @router.get("", summary="List datasets")
 def list_datasets(session: SessionDep) -> list[DatasetRead]:
     """All datasets by name."""
-    return [read(session, dataset) for dataset in datasets.listed(session)]
+    found = datasets.listed(session)
+    subjects = datasets.subject_counts(session, *(dataset.id for dataset in found))
+    return [DatasetRead.of(dataset, subjects=subjects.get(dataset.id, 0)) for dataset in found]
 
 
 @router.get("/{name}", summary="Read a dataset", responses=refusals(UnknownDataset))
 def read_dataset(name: str, session: SessionDep) -> DatasetRead:
     """How large a dataset is."""
-    return read(session, datasets.get(session, name))
+    dataset = datasets.get(session, name)
+    subjects = datasets.subject_counts(session, dataset.id)
+    return DatasetRead.of(dataset, subjects=subjects.get(dataset.id, 0))
 
 
 @router.post(
@@ -108,12 +120,3 @@ def import_samples(
     rows = import_formats.rows(file, content_type, settings.pepper.get_secret_value())
     done = imports.import_samples(session, dataset, rows, now=now)
     return ImportRead(new=done.new, known=done.known, size=dataset.size)
-
-
-def read(session: Session, dataset: Dataset) -> DatasetRead:
-    return DatasetRead(
-        name=dataset.name,
-        size=dataset.size,
-        subjects=datasets.subject_count(session, dataset.id),
-        created_at=dataset.created_at,
-    )

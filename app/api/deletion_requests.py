@@ -1,6 +1,6 @@
 """Deletion requests: submit one, watch it, take it back."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -41,6 +41,7 @@ from app.subjects import MAX_LENGTH, subject_key
 
 router = APIRouter(prefix="/v1/deletion-requests", tags=["deletion requests"])
 CLOCK_SKEW = timedelta(minutes=5)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older date is a mistake
 MOST_SAMPLES = 100_000
 
 
@@ -71,7 +72,9 @@ class DeletionRequestCreate(BaseModel):
         None, min_length=1, max_length=200, description="Your own id for it; unique."
     )
     received_at: AwareDatetime | None = Field(
-        None, description="When the person asked; the legal period runs from then. Default: now."
+        None,
+        ge=EARLIEST,
+        description="When the person asked; the legal period runs from then. Default: now.",
     )
 
     @model_validator(mode="after")
@@ -171,11 +174,11 @@ def submit_deletion_request(
 
     A subject or sample that no model was trained on is accepted too, and ends `completed_no_data`.
     """
+    key = hashed(body.subject, settings)
 
     def produce() -> idempotency.Answer:
-        request = requests.submit(session, submission(session, body, settings, now), now=now)
+        request = requests.submit(session, submission(session, body, key, settings, now), now=now)
         for erasure in request.erasures:
-            session.refresh(erasure, ["model"])
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
         return 202, DeletionRequestRead.of(request).model_dump(mode="json")
 
@@ -183,7 +186,7 @@ def submit_deletion_request(
         session,
         checked_key(idempotency_key),
         router.prefix,
-        body.model_dump(mode="json"),
+        body.model_dump(mode="json") | {"subject": key and key.hex()},
         produce,
         now=now,
     )
@@ -240,22 +243,23 @@ def cancel_deletion_request(
     request_id: UUID, body: Cancel, session: SessionDep, now: NowDep
 ) -> DeletionRequestRead:
     """Take a request back before a job has begun to carry it out; 409 afterwards."""
-    request = requests.get(session, request_id, lock=True)
-    requests.cancel(session, request, now=now, reason=body.reason)
+    request = requests.cancel(session, request_id, now=now, reason=body.reason)
     return DeletionRequestRead.of(request)
 
 
 def submission(
-    session: Session, body: DeletionRequestCreate, settings: Settings, now: datetime
+    session: Session,
+    body: DeletionRequestCreate,
+    key: bytes | None,
+    settings: Settings,
+    now: datetime,
 ) -> requests.Submission:
-    """The request with its person hashed and its samples resolved."""
+    """The request with its samples resolved and its due date."""
     received_at = body.received_at or now
     if received_at > now + CLOCK_SKEW:
         raise Malformed(
             "received_at lies in the future", Fault("/received_at", "in_the_future", "not yet")
         )
-    pepper = settings.pepper.get_secret_value()
-    key = None if body.subject is None else subject_key(body.subject, pepper)
     return requests.Submission(
         samples=samples_of(session, body, key),
         subject_key=key,
@@ -263,6 +267,18 @@ def submission(
         due_at=gdpr_due(received_at, zone=ZoneInfo(settings.timezone)),
         external_id=body.external_id,
     )
+
+
+def hashed(subject: str | None, settings: Settings) -> bytes | None:
+    """The keyed hash that stands for the person from here on."""
+    if subject is None:
+        return None
+    try:
+        return subject_key(subject, settings.pepper.get_secret_value())
+    except ValueError as error:
+        raise Malformed(
+            f"subject: {error}", Fault("/subject", "bad_subject", str(error))
+        ) from error
 
 
 def samples_of(

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.db import transaction
-from app.errors import BodyTooLarge
 from app.queue import Queue
 from app.store import Store
 
@@ -41,14 +40,9 @@ def get_now() -> datetime:
 
 
 async def spooled_body(request: Request) -> AsyncIterator[IO[bytes]]:
-    """The body as a file, large ones on disk; refused once it is larger than an upload may be."""
-    limit = request.app.state.settings.max_upload_bytes
-    size = 0
+    """The body as a file, large ones on disk; how large it may be is the middleware's to say."""
     with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLarge(f"an upload has at most {limit} bytes")
             file.write(chunk)
         file.seek(0)
         yield file

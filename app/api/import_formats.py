@@ -37,20 +37,20 @@ def ndjson(text: io.TextIOBase) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise bad(number, "not JSON") from error
 
 
 def comma_separated(text: io.TextIOBase) -> Iterator[tuple[int, Any]]:
     """Numbered CSV rows under a header line (RFC 4180)."""
     reader = csv.DictReader(text, strict=True)
-    if reader.fieldnames is None or not set(FIELDS) <= set(reader.fieldnames):
-        raise bad(1, f"the first line must name the columns {', '.join(FIELDS)}")
     try:
+        if reader.fieldnames is None or not set(FIELDS) <= set(reader.fieldnames):
+            raise bad(1, f"the first line must name the columns {', '.join(FIELDS)}")
         for fields in reader:
             yield reader.line_num, fields
     except csv.Error as error:
-        raise bad(reader.line_num, "not CSV") from error
+        raise bad(reader.reader.line_num, "not CSV") from error
 
 
 def row(number: int, fields: Any, pepper: str) -> Row:
@@ -58,14 +58,24 @@ def row(number: int, fields: Any, pepper: str) -> Row:
     if not isinstance(fields, dict):
         raise bad(number, "not an object")
     sample_id, subject = (fields.get(name) for name in FIELDS)
-    if not isinstance(sample_id, str) or not 0 < len(sample_id) <= LONGEST_ID or "\0" in sample_id:
+    if not isinstance(sample_id, str) or not 0 < len(sample_id) <= LONGEST_ID:
         raise bad(number, f"sample_id must be a string of 1 to {LONGEST_ID} characters")
     if not isinstance(subject, str):
         raise bad(number, "subject must be a string")
+    if not storable(sample_id + subject):
+        raise bad(number, "NUL or half of a surrogate pair")
     try:
         return Row(line=number, sample_id=sample_id, subject_key=subject_key(subject, pepper))
     except ValueError as error:
         raise bad(number, str(error)) from error
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold it: no NUL, and no half of a surrogate pair."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def bad(number: int, reason: str) -> BadLine:

@@ -1,7 +1,8 @@
 """Models: registered lines of versions, and the policy under which they forget."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -28,22 +29,25 @@ from app.ledger.tables import Model
 from app.queue import RUN_JOB, ring_after_commit
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
+# Bounds, so that no sum of a date and a policy leaves the calendar.
+Seconds = Annotated[float, Field(ge=0, le=10 * 365 * 86_400.0)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class PolicyFields(BaseModel):
     """When a model's erasures are batched, how they are carried out, and who must approve."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    max_wait_seconds: float = Field(
-        300.0, ge=0, description="The oldest pending erasure waits at most so long."
+    max_wait_seconds: Seconds = Field(
+        300.0, description="The oldest pending erasure waits at most so long."
     )
-    max_samples: int = Field(10_000, ge=1, description="So many samples are a batch at once.")
-    min_subjects: int = Field(
+    max_samples: Count = Field(10_000, ge=1, description="So many samples are a batch at once.")
+    min_subjects: Count = Field(
         1, ge=1, description="Wait for so many requests; a due date comes first all the same."
     )
-    due_margin_seconds: float = Field(
-        86_400.0, ge=0, description="Start so long before the earliest due date."
+    due_margin_seconds: Seconds = Field(
+        86_400.0, description="Start so long before the earliest due date."
     )
     route: Literal["auto", "hamu", "nabla_tau", "retrain"] = Field(
         "auto", description="`auto` decides by measured hardness and cost; else always this route."
@@ -52,19 +56,18 @@ class PolicyFields(BaseModel):
     on_inconclusive: Literal["retrain", "approve"] = Field(
         "retrain", description="What follows an audit that could not tell: retrain, or a person."
     )
-    reference_seconds: float = Field(
+    reference_seconds: Seconds = Field(
         600.0,
-        ge=0,
         description="Audits compare with a retrained reference if training one takes no longer.",
     )
-    max_rounds: int = Field(
-        20, ge=0, description="Approximate rounds since the last exact version; then retrain."
+    max_rounds: Count = Field(
+        20, description="Approximate rounds since the last exact version; then retrain."
     )
     max_forgotten_share: float = Field(
         0.2, ge=0, le=1, description="Share forgotten since the last exact version; then retrain."
     )
-    purge_after_seconds: float = Field(
-        604_800.0, ge=0, description="Weights of withdrawn versions are kept so long."
+    purge_after_seconds: Seconds = Field(
+        604_800.0, description="Weights of withdrawn versions are kept so long."
     )
 
 
@@ -136,19 +139,19 @@ def create_model(
             raise EmptyTrainingSet(f"the dataset {dataset.name!r} has no samples to train on")
         job = jobs.queue_training(session, line, training_set, now=now)
         ring_after_commit(session, queue, RUN_JOB, job.id)
-    return read(session, line)
+    return read(session, [line])[0]
 
 
 @router.get("", summary="List models")
 def list_models(session: SessionDep) -> list[ModelRead]:
     """All models by name."""
-    return [read(session, line) for line in model_lines.listed(session)]
+    return read(session, model_lines.listed(session))
 
 
 @router.get("/{name}", summary="Read a model", responses=refusals(UnknownModel))
 def read_model(name: str, session: SessionDep) -> ModelRead:
     """A model, its live version and its active job."""
-    return read(session, model_lines.get(session, name))
+    return read(session, [model_lines.get(session, name)])[0]
 
 
 @router.post(
@@ -167,15 +170,19 @@ def flush(name: str, session: SessionDep, queue: QueueDep, now: NowDep) -> Flush
     return FlushRead(job=job.id if job else None)
 
 
-def read(session: Session, line: Model) -> ModelRead:
-    live = versions.live(session, line.id)
-    active = jobs.active_for(session, line.id)
-    return ModelRead(
-        name=line.name,
-        recipe=line.recipe,
-        dataset=line.dataset.name,
-        policy=PolicyFields(**line.policy),
-        live=VersionRead.of(live) if live else None,
-        active_job=active.id if active else None,
-        created_at=line.created_at,
-    )
+def read(session: Session, lines: Sequence[Model]) -> list[ModelRead]:
+    """Models with their live versions and active jobs, in two queries for all of them."""
+    ids = [line.id for line in lines]
+    live, active = versions.lives(session, ids), jobs.active_of(session, ids)
+    return [
+        ModelRead(
+            name=line.name,
+            recipe=line.recipe,
+            dataset=line.dataset.name,
+            policy=PolicyFields(**line.policy),
+            live=VersionRead.of(live[line.id]) if line.id in live else None,
+            active_job=active.get(line.id),
+            created_at=line.created_at,
+        )
+        for line in lines
+    ]

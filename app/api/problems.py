@@ -1,15 +1,28 @@
 """Refusals as RFC 9457 problem documents, with stable codes and a page for each."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
 
-from app.errors import Fault, NotFound, ServiceError, all_kinds
+from app.errors import (
+    BodyTooLarge,
+    Crashed,
+    Fault,
+    NotFound,
+    ServiceError,
+    Unavailable,
+    all_kinds,
+)
 
+log = structlog.get_logger()
+RETRY_SECONDS = 1
 MEDIA_TYPE = "application/problem+json"
 router = APIRouter(tags=["problems"])
 
@@ -54,7 +67,12 @@ def title(kind: type[ServiceError]) -> str:
     return (kind.__doc__ or "").splitlines()[0]
 
 
-def document(kind: type[ServiceError], detail: str, faults: tuple[Fault, ...] = ()) -> JSONResponse:
+def document(
+    kind: type[ServiceError],
+    detail: str,
+    faults: tuple[Fault, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
     """The answer that says no."""
     problem = Problem(
         type=f"/problems/{kind.code}",
@@ -64,7 +82,9 @@ def document(kind: type[ServiceError], detail: str, faults: tuple[Fault, ...] = 
         detail=detail,
         errors=[FaultRead(**vars(fault)) for fault in faults],
     )
-    return JSONResponse(problem.model_dump(), status_code=kind.status, media_type=MEDIA_TYPE)
+    return JSONResponse(
+        problem.model_dump(), status_code=kind.status, headers=headers, media_type=MEDIA_TYPE
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -72,7 +92,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ServiceError)
     def refused(_: Request, error: ServiceError) -> JSONResponse:
-        return document(type(error), error.detail, error.faults)
+        again = error.retry_seconds
+        headers = None if again is None else {"Retry-After": str(again)}
+        return document(type(error), error.detail, error.faults, headers)
 
     @app.exception_handler(RequestValidationError)
     def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -81,8 +103,24 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def plain(_: Request, error: HTTPException) -> JSONResponse:
-        kind = {404: NoSuchPath, 405: NoSuchMethod}.get(error.status_code, Malformed)
-        return document(kind, str(error.detail))
+        return document(
+            PLAIN.get(error.status_code, Malformed), str(error.detail), headers=error.headers
+        )
+
+    @app.exception_handler(DataError)
+    def unstorable(_: Request, error: DataError) -> JSONResponse:
+        return document(Malformed, "A value is out of range, or holds the character NUL.")
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(TimeoutError)
+    def unavailable(_: Request, error: OperationalError | TimeoutError) -> JSONResponse:
+        log.warning("database_unavailable", kind=type(error).__name__)
+        again = {"Retry-After": str(RETRY_SECONDS)}
+        return document(Unavailable, "The database could not do it now; repeat it.", headers=again)
+
+    @app.exception_handler(Exception)
+    def crashed(_: Request, error: Exception) -> JSONResponse:
+        return document(Crashed, "The service failed; its log says where.")
 
 
 def fault_of(place: dict[str, Any]) -> Fault:
@@ -109,6 +147,9 @@ class NoSuchMethod(ServiceError):
 
     status = 405
     code = "no_such_method"
+
+
+PLAIN = {404: NoSuchPath, 405: NoSuchMethod, 413: BodyTooLarge}
 
 
 class ProblemPage(BaseModel):

@@ -23,9 +23,10 @@ SHOWN = 20
 def read(session: Session, dataset: Dataset, file: IO[bytes]) -> Bitmap:
     """The training set that an uploaded list of ids, one a line, describes."""
     try:
-        sample_ids = [line for line in file.read().decode().splitlines() if line]
+        lines = file.read().decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise BadLine("the list of sample ids is not UTF-8") from error
+    sample_ids = [sample_id for line in lines if (sample_id := line.removesuffix("\r"))]
     if not sample_ids:
         raise EmptyTrainingSet("the list of sample ids is empty")
     return resolve(session, dataset, sample_ids, pointer="/training_set")

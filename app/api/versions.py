@@ -1,6 +1,7 @@
 """Model versions: list them, upload one that was trained elsewhere, download weights."""
 
 import json
+from base64 import b64encode
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from app.errors import (
     WeightsDoNotFit,
     WorkerAbsent,
 )
-from app.ledger import announcements, jobs, model_lines, publishing, versions
+from app.ledger import announcements, model_lines, publishing, versions
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
@@ -127,8 +128,7 @@ def upload_version(
     The tensors' names and shapes must be those of the recipe's network. Nothing is unpickled.
     """
     line = model_lines.get(session, name)
-    if jobs.active_for(session, line.id) is not None:
-        raise Conflict(f"the model {name!r} has an active job; upload after it has ended")
+    publishing.refuse_while_active(session, line)  # before anything is read or stored
     announced = announcements.recipe(
         session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds
     )
@@ -172,7 +172,7 @@ def download_weights(
         headers={
             "Content-Length": str(store.size(version.weights_digest)),
             "Content-Disposition": f'attachment; filename="{name}-{number}.safetensors"',
-            "Digest": f"sha-256={version.weights_digest}",
+            "Repr-Digest": f"sha-256=:{b64encode(bytes.fromhex(version.weights_digest)).decode()}:",
             "ETag": json.dumps(version.weights_digest),
         },
     )

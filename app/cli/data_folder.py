@@ -13,7 +13,11 @@ from time import sleep
 
 from pydantic import TypeAdapter
 
+from app.private_files import write_private
+
 SOCKET_PATH_LIMIT = 103  # bytes; macOS has the least room: 104 with the closing zero
+# As root PostgreSQL runs as `nobody`, who has to pass through; to list or read it is for us alone.
+CLOSED = 0o711 if os.geteuid() == 0 else 0o700
 LONGEST_SOCKET = "postgres/.s.PGSQL.5432.lock"
 
 
@@ -52,8 +56,8 @@ STACK = TypeAdapter(Stack)
 def make(data_dir: Path) -> None:
     """Make the folder, closed to others, unless there is one."""
     if not data_dir.exists():
-        data_dir.mkdir(mode=0o700, parents=True)
-    (data_dir / "logs").mkdir(exist_ok=True)
+        data_dir.mkdir(mode=CLOSED, parents=True)
+    (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager
@@ -152,20 +156,8 @@ def sockets(data_dir: Path) -> Path:
         digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
         # Not the system's choice of a temporary folder, which may be deep itself.
         folder = Path(f"/tmp/lacuna-{os.geteuid()}-{digest}")  # noqa: S108, checked below
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=CLOSED, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise Unusable(f"{folder} is not ours; remove it")
     return folder
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all, also in a power cut."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

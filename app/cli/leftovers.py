@@ -42,12 +42,12 @@ def carries(process: psutil.Process, mark: str) -> bool:
         return False
 
 
-def end(data_dir: Path) -> int:
+def end(data_dir: Path, *, grace: float = GRACE) -> int:
     """End all that is left over; returns how many there were."""
     found = left_over(data_dir)
     for process in found:
         ask_to_end(process)
-    psutil.wait_procs(found, timeout=GRACE)
+    psutil.wait_procs(found, timeout=grace)
     # Looked for anew: what was asked to end may have started something meanwhile.
     while stubborn := left_over(data_dir):
         for process in stubborn:

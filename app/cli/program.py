@@ -42,6 +42,7 @@ def start(program: Program) -> "subprocess.Popen[bytes]":
             stderr=subprocess.STDOUT,
             env={**os.environ, **program.environment},
             start_new_session=True,
+            umask=0o077,  # weights and schedules are for nobody else
             **as_account(program.account),
         )
 

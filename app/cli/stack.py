@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import sleep
 
+from app import log_key
 from app.cli import address, data_folder, embedded
 from app.cli.data_folder import Stack
 from app.cli.leftovers import end, marked, watched
@@ -47,10 +48,9 @@ class Teller:
 def run(plan: Plan, teller: Teller) -> None:
     """Run it until a signal comes, and leave nothing behind.
 
-    Raises `InUse`, `Unusable`, `CannotListen`, `ServerFailed`; nothing runs any more then.
+    Raises `InUse`, `Unusable`, `NoLogKey`, `CannotListen`, `ServerFailed`; nothing runs any more
+    then.
     """
-    for number in SIGNALS:
-        signal.signal(number, signal.default_int_handler)
     with data_folder.held(plan.data_dir) as lock:
         if why := address.obstacle(plan.host, plan.port):
             raise CannotListen(f"cannot listen on {plan.host} port {plan.port}: {why}")
@@ -65,9 +65,12 @@ def run(plan: Plan, teller: Teller) -> None:
 def serve(plan: Plan, stack: Stack, teller: Teller) -> None:
     """Start everything in order, look after it, and stop it in the opposite order."""
     children: list[Child] = []
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
         # Before the database, for one without the secret of its subjects is worth nothing.
         secret = plan.settings.pepper.get_secret_value() or data_folder.pepper(plan.data_dir)
+        log_key.make(plan.settings)
         stack = replace(stack, environment=start_servers(plan, children))
         upgrade(stack.environment["LACUNA_DATABASE_URL"])
         start_services(plan, children, {**stack.environment, "LACUNA_PEPPER": secret})
@@ -92,6 +95,8 @@ def start_servers(plan: Plan, children: list[Child]) -> dict[str, str]:
         embedded.wait_until_ready(server, child.process)
     return {
         "LACUNA_DATA_DIR": str(plan.data_dir),
+        "LACUNA_HOST": plan.host,
+        "LACUNA_PORT": str(plan.port),
         "LACUNA_DATABASE_URL": plan.settings.database_url,
         "LACUNA_REDIS_URL": plan.settings.redis_url,
         **{setting: server.url for setting, server in servers.items()},

@@ -18,7 +18,7 @@ class Child:
         self.program = program
         self.process: subprocess.Popen[bytes] | None = None
         self.since = time()
-        self.restarts = -1
+        self.restarts = 0
         self.delay = FIRST_DELAY
         self.started_at = self.due_at = monotonic()
 
@@ -26,7 +26,6 @@ class Child:
         """Start it now."""
         self.process = start(self.program)
         self.started_at, self.since = monotonic(), time()
-        self.restarts += 1
         return self.process
 
     def look(self) -> str | None:
@@ -35,6 +34,7 @@ class Child:
             if monotonic() < self.due_at:
                 return None
             self.start()
+            self.restarts += 1
             return f"{self.program.name} is started again"
         if (code := self.process.poll()) is None:
             return None
@@ -58,7 +58,7 @@ class Child:
             state="running" if self.process else "waiting to restart",
             pid=self.process.pid if self.process else None,
             since=self.since,
-            restarts=max(0, self.restarts),
+            restarts=self.restarts,
         )
 
 

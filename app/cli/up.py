@@ -12,6 +12,7 @@ from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.cli.stack import CannotListen, Plan, Teller, run
 from app.cli.summary import how_to_stop, summary
 from app.config import Settings
+from app.log_key import NoLogKey
 
 DEFAULTS = Settings.model_fields
 
@@ -68,7 +69,7 @@ def up(
             run(plan, Teller(say=typer.echo, ready=ready))
     except InUse:
         fail(in_use(plan))
-    except (Unusable, CannotListen, ServerFailed, DidNotStart) as refusal:
+    except (Unusable, NoLogKey, CannotListen, ServerFailed, DidNotStart) as refusal:
         fail(str(refusal))
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
 from app.ledger import jobs, model_lines, versions
@@ -32,9 +32,11 @@ def batch(session: Session, model_id: UUID, *, now: datetime, flush: bool = Fals
     model_lines.lock(session, model_id)  # two clerks must not batch the same erasures
     if jobs.active_for(session, model_id) is not None:
         return None
-    parent = versions.live(session, model_id)
-    erasures = clear_unneeded(session, pending(session, model_id, now=now), parent, now=now)
-    if parent is None or not erasures:
+    if (parent := versions.live(session, model_id)) is None:
+        return None
+    waiting = locked(session, Erasure.model_id == model_id, *ready(now))
+    erasures = clear_unneeded(session, line, waiting, parent, now=now)
+    if not erasures:
         return None
     if not (flush or time_has_come(erasures, Policy.of(line.policy), now=now)):
         return None
@@ -53,26 +55,46 @@ def ready(now: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def pending(session: Session, model_id: UUID, *, now: datetime) -> Sequence[Erasure]:
-    """The model's erasures that may be batched now, oldest first."""
+def locked(session: Session, *which: ColumnElement[bool]) -> Sequence[Erasure]:
+    """Erasures that meet these conditions, oldest first, with their requests locked.
+
+    A request has erasures at several models. It is locked before they are read, so that of two
+    models that end at once the second sees where the first stands, and always in the order of
+    ids, so that they never wait for each other.
+    """
+    requests = session.scalars(
+        select(DeletionRequest.id)
+        .where(DeletionRequest.id.in_(select(Erasure.request_id).where(*which)))
+        .order_by(DeletionRequest.id)
+        .with_for_update()
+    ).all()
     return session.scalars(
         select(Erasure)
-        .where(Erasure.model_id == model_id, *ready(now))
+        .where(Erasure.request_id.in_(requests), *which)
         .order_by(Erasure.created_at, Erasure.id)
         .options(joinedload(Erasure.request).selectinload(DeletionRequest.erasures))
-        .with_for_update(of=Erasure)
     ).all()
 
 
 def clear_unneeded(
-    session: Session, erasures: Sequence[Erasure], parent: ModelVersion | None, *, now: datetime
+    session: Session,
+    line: Model,
+    erasures: Sequence[Erasure],
+    parent: ModelVersion,
+    *,
+    now: datetime,
 ) -> list[Erasure]:
-    """Close erasures that an earlier job has carried out already; returns the others."""
+    """Close erasures of samples that the live version has not seen; returns the others.
+
+    It never saw them, or an earlier job has carried them out. Older versions that did see them are
+    withdrawn all the same.
+    """
     needed: list[Erasure] = []
     for erasure in erasures:
-        if parent is not None and erasure.samples & parent.training_set:
+        if erasure.samples & parent.training_set:
             needed.append(erasure)
         else:
+            versions.withdraw_those_that_saw(session, line, erasure.samples, parent, now=now)
             move(session, erasure, ErasureState.CLEARED, now=now)
             settle(session, erasure.request, now=now)
     return needed
@@ -95,8 +117,10 @@ def time_has_come(erasures: Sequence[Erasure], policy: Policy, *, now: datetime)
 def fitting(erasures: Sequence[Erasure], parent: ModelVersion) -> list[Erasure]:
     """The longest run of oldest erasures that leaves the successor something to be trained on."""
     taken: list[Erasure] = []
+    total = Bitmap()
     for erasure in erasures:
-        if parent.training_set <= union([*taken, erasure]):
+        total |= erasure.samples
+        if parent.training_set <= total:
             break
         taken.append(erasure)
     return taken
@@ -142,21 +166,11 @@ def make_job(
     return job
 
 
-def of_job(session: Session, job: Job) -> Sequence[Erasure]:
-    """The erasures that a job carries out, with their requests."""
-    return session.scalars(
-        select(Erasure)
-        .where(Erasure.job_id == job.id)
-        .order_by(Erasure.created_at, Erasure.id)
-        .options(joinedload(Erasure.request).options(selectinload(DeletionRequest.erasures)))
-    ).all()
-
-
 def give_back(
     session: Session, job: Job, *, not_before: datetime | None, now: datetime, reason: str
 ) -> None:
     """After a job that came to nothing: its erasures are pending again, nothing is dropped."""
-    for erasure in of_job(session, job):
+    for erasure in locked(session, Erasure.job_id == job.id):
         erasure.job_id = None
         erasure.not_before = not_before
         move(session, erasure, ErasureState.PENDING, now=now, reason=reason)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import any_, func, literal, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Integer, String
 
@@ -13,15 +13,14 @@ from app.bitmap import Bitmap
 from app.errors import NameTaken, UnknownDataset
 from app.ledger import entries
 from app.ledger.tables import Dataset, Sample
+from app.ledger.uniqueness import or_refuse
 
 
 def create(session: Session, name: str, *, now: datetime) -> Dataset:
     """Register a dataset with no samples yet."""
-    if session.scalar(select(Dataset).where(Dataset.name == name)) is not None:
-        raise NameTaken(f"a dataset called {name!r} exists already")
     dataset = Dataset(name=name, size=0, created_at=now)
-    session.add(dataset)
-    session.flush()
+    with or_refuse(session, NameTaken(f"a dataset called {name!r} exists already")):
+        session.add(dataset)
     entries.append(
         session,
         "dataset.created",
@@ -46,10 +45,14 @@ def listed(session: Session) -> Sequence[Dataset]:
     return session.scalars(select(Dataset).order_by(Dataset.name)).all()
 
 
-def subject_count(session: Session, dataset_id: UUID) -> int:
-    """How many different subjects a dataset's samples belong to."""
-    query = select(func.count(Sample.subject_key.distinct())).where(Sample.dataset_id == dataset_id)
-    return session.scalar(query) or 0
+def subject_counts(session: Session, *dataset_ids: UUID) -> dict[UUID, int]:
+    """By dataset: how many different subjects its samples belong to; empty ones are left out."""
+    rows = session.execute(
+        select(Sample.dataset_id, func.count(Sample.subject_key.distinct()))
+        .where(Sample.dataset_id.in_(dataset_ids))
+        .group_by(Sample.dataset_id)
+    )
+    return dict(rows.all())
 
 
 def ordinals_of_subject(session: Session, subject_key: bytes) -> dict[UUID, Bitmap]:
@@ -131,12 +134,14 @@ def share_lock(session: Session, dataset_ids: Iterable[UUID]) -> None:
     """Until this transaction ends, no version trained on these datasets can be published."""
     session.execute(
         select(Dataset.id)
-        .where(Dataset.id == any_(array(sorted(dataset_ids))))
+        .where(Dataset.id.in_(dataset_ids))
         .order_by(Dataset.id)
         .with_for_update(read=True, key_share=True)
     )
 
 
-def lock(session: Session, dataset_id: UUID) -> None:
-    """Wait until no request that touches this dataset is being accepted."""
-    session.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update())
+def lock(session: Session, *dataset_ids: UUID) -> None:
+    """Wait until no request that touches these datasets is being accepted, and let none begin."""
+    session.execute(
+        select(Dataset.id).where(Dataset.id.in_(dataset_ids)).order_by(Dataset.id).with_for_update()
+    )

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.evidence.canonical import SALT_SIZE, Json, canonical, commitment_to_bytes
-from app.ledger.tables import LedgerEntry, LedgerPayload
+from app.ledger.log_tables import LedgerEntry, LedgerPayload
 
 
 def append(

@@ -45,7 +45,8 @@ def import_samples(
         )
     )
     lines = copy_in(session, rows)
-    session.refresh(dataset, with_for_update=True)
+    # One import at a time; deletion requests, which lock the key only, need not wait for it.
+    session.refresh(dataset, with_for_update={"key_share": True})
     refuse_other_subjects(session, dataset)
     new = number_new_samples(session, dataset)
     dataset.size += new

@@ -1,7 +1,7 @@
 """Jobs: the queue in Postgres. Claims, leases and fences; every write of a worker is guarded."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -85,6 +85,16 @@ def active_for(session: Session, model_id: UUID) -> Job | None:
     return session.scalar(
         select(Job).where(Job.model_id == model_id, Job.state.in_(ACTIVE_JOB_STATES))
     )
+
+
+def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """By model: the id of its active job; models without one are left out."""
+    rows = session.execute(
+        select(Job.model_id, Job.id).where(
+            Job.model_id.in_(model_ids), Job.state.in_(ACTIVE_JOB_STATES)
+        )
+    )
+    return dict(rows.all())
 
 
 def get(session: Session, job_id: UUID) -> Job:

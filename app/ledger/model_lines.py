@@ -11,17 +11,16 @@ from app.errors import NameTaken, UnknownModel
 from app.ledger import entries
 from app.ledger.policy import Policy
 from app.ledger.tables import Dataset, Model
+from app.ledger.uniqueness import or_refuse
 
 
 def create(
     session: Session, name: str, *, recipe: str, dataset: Dataset, policy: Policy, now: datetime
 ) -> Model:
     """Register a model that has no version yet."""
-    if session.scalar(select(Model).where(Model.name == name)) is not None:
-        raise NameTaken(f"a model called {name!r} exists already")
     line = Model(name=name, recipe=recipe, dataset=dataset, policy=policy.stored(), created_at=now)
-    session.add(line)
-    session.flush()
+    with or_refuse(session, NameTaken(f"a model called {name!r} exists already")):
+        session.add(line)
     entries.append(
         session,
         "model.created",
@@ -50,13 +49,16 @@ def by_id(session: Session, model_id: UUID) -> Model:
     ).one()
 
 
+def lock(session: Session, model_id: UUID) -> None:
+    """One at a time gives a model its next version or its next job.
+
+    The key stays free, so that requests can add erasures meanwhile.
+    """
+    session.execute(select(Model.id).where(Model.id == model_id).with_for_update(key_share=True))
+
+
 def listed(session: Session) -> Sequence[Model]:
     """All models by name."""
     return session.scalars(
         select(Model).order_by(Model.name).options(joinedload(Model.dataset))
     ).all()
-
-
-def lock(session: Session, model_id: UUID) -> None:
-    """One at a time gives a model its next version or its next job."""
-    session.execute(select(Model.id).where(Model.id == model_id).with_for_update())

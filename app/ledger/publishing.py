@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.errors import ForgottenSamples
-from app.ledger import batching, datasets, jobs, versions
+from app.errors import Conflict, ForgottenSamples
+from app.ledger import batching, datasets, jobs, model_lines, versions
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
-from app.ledger.tables import Job, Model, ModelVersion
+from app.ledger.tables import Erasure, Job, Model, ModelVersion
 from app.ledger.transitions import move
 
 
@@ -37,8 +37,11 @@ def publish_unlearned(
         job_id=job.id,
         now=now,
     )
-    versions.withdraw_those_that_saw(session, job.model, job.forget_set, version, now=now)
-    for erasure in batching.of_job(session, job):
+    erasures = batching.locked(session, Erasure.job_id == job.id)
+    # The forget set alone is not enough: older versions may have seen what the parent never saw.
+    forgotten = job.forget_set | batching.union(erasures)
+    versions.withdraw_those_that_saw(session, job.model, forgotten, version, now=now)
+    for erasure in erasures:
         erasure.version_id = version.id
         move(session, erasure, ErasureState.FORGOTTEN, now=now, version=version.number)
         settle(session, erasure.request, now=now)
@@ -56,9 +59,7 @@ def publish_trained(
     datasets.lock(session, job.model.dataset_id)
     buried = job.training_set & datasets.tombstones(session, job.model.dataset_id)
     if buried:
-        job.training_set -= buried
-        move(session, job, JobState.TRAINING, now=now, forgotten_meanwhile=len(buried))
-        jobs.release(session, job)
+        train_anew(session, job, buried, now=now)
         return None
     version = versions.publish(
         session,
@@ -74,6 +75,18 @@ def publish_trained(
     return version
 
 
+def train_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> None:
+    """Send a training back to be repeated without what was forgotten meanwhile."""
+    job.training_set -= buried
+    if not job.training_set:
+        job.error = {"code": "nothing_left", "detail": "all its samples were forgotten meanwhile"}
+        jobs.finish(session, job, JobState.FAILED, now=now, reason="nothing_left", owner="operator")
+        return
+    move(session, job, JobState.TRAINING, now=now, forgotten_meanwhile=len(buried))
+    job.attempt = 0  # the claim that led here did not fail
+    jobs.release(session, job)
+
+
 def publish_uploaded(
     session: Session,
     line: Model,
@@ -83,8 +96,13 @@ def publish_uploaded(
     manifest: dict[str, Any],
     now: datetime,
 ) -> ModelVersion:
-    """Add a version that was trained elsewhere; refused if it saw a forgotten sample."""
+    """Add a version that was trained elsewhere; refused if it saw a forgotten sample.
+
+    Refused as well while a job makes the model's next version: the upload would be lost under it.
+    """
     refuse_forgotten(session, line.dataset_id, training_set)
+    model_lines.lock(session, line.id)
+    refuse_while_active(session, line)
     return versions.publish(
         session,
         line,
@@ -94,6 +112,12 @@ def publish_uploaded(
         manifest=manifest,
         now=now,
     )
+
+
+def refuse_while_active(session: Session, line: Model) -> None:
+    """A model gets its versions one after the other."""
+    if (active := jobs.active_for(session, line.id)) is not None:
+        raise Conflict(f"job {active.id} of {line.name!r} is active; retry after it has ended")
 
 
 def refuse_forgotten(session: Session, dataset_id: UUID, training_set: Bitmap) -> None:

@@ -20,6 +20,9 @@ from app.ledger.states import (
 )
 from app.ledger.tables import DeletionRequest, Erasure, Model, ModelVersion, RequestSamples
 from app.ledger.transitions import create, move
+from app.ledger.uniqueness import or_refuse
+
+BEGUN = (ErasureState.BATCHED, ErasureState.FORGOTTEN, ErasureState.CLEARED)
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,6 @@ class Submission:
 
 def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
     """Accept a request: its samples are buried, and each model that saw them owes an erasure."""
-    if submission.external_id is not None:
-        refuse_known(session, submission.external_id)
     samples = {key: ordinals for key, ordinals in submission.samples.items() if ordinals}
     datasets.share_lock(session, samples)
     owed = owing_models(session, samples)
@@ -49,59 +50,56 @@ def submit(session: Session, submission: Submission, *, now: datetime) -> Deleti
         due_at=submission.due_at,
         erasures=[],
     )
-    create(session, request, now=now, due_at=submission.due_at.isoformat())
+    with or_refuse(session, known_already()):
+        create(session, request, now=now, due_at=submission.due_at.isoformat())
     for dataset_id, ordinals in samples.items():
         session.add(RequestSamples(request_id=request.id, dataset_id=dataset_id, samples=ordinals))
         datasets.bury(session, dataset_id, ordinals, now=now)
     move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
-    for model_id, ordinals in owed.items():
-        owe(session, request, model_id, ordinals, now=now)
+    for line, ordinals in owed.items():
+        owe(session, request, line, ordinals, now=now)
     settle(session, request, now=now)
     return request
 
 
-def refuse_known(session: Session, external_id: str) -> None:
+def known_already() -> NameTaken:
     """One outside id, one request."""
-    query = select(DeletionRequest.id).where(DeletionRequest.external_id == external_id)
-    if session.scalar(query) is not None:
-        raise NameTaken(
-            "a request with this external_id exists already; to repeat a POST safely, send the "
-            "same Idempotency-Key",
-            Fault("/external_id", "name_taken", "in use"),
-        )
+    return NameTaken(
+        "a request with this external_id exists already; to repeat a POST safely, send the same "
+        "Idempotency-Key",
+        Fault("/external_id", "name_taken", "in use"),
+    )
 
 
-def owing_models(session: Session, samples: dict[UUID, Bitmap]) -> dict[UUID, Bitmap]:
+def owing_models(session: Session, samples: dict[UUID, Bitmap]) -> dict[Model, Bitmap]:
     """By model: the samples that one of its published versions was trained on."""
-    if not samples:
-        return {}
-    owed: dict[UUID, Bitmap] = {}
-    for version in versions.published(session, list(samples)):
-        line = session.get_one(Model, version.model_id)
-        seen = version.training_set & samples[line.dataset_id]
-        if seen:
-            refuse_everything(line, version, seen)
-            owed[version.model_id] = owed.get(version.model_id, Bitmap()) | seen
+    owed: dict[Model, Bitmap] = {}
+    for version, line in versions.published(session, samples):
+        if seen := version.training_set & samples[line.dataset_id]:
+            owed[line] = owed.get(line, Bitmap()) | seen
+    live = versions.lives(session, [line.id for line in owed])
+    for line, ordinals in owed.items():
+        refuse_everything(line, live[line.id], ordinals)
     return owed
 
 
-def refuse_everything(line: Model, version: ModelVersion, seen: Bitmap) -> None:
+def refuse_everything(line: Model, version: ModelVersion, ordinals: Bitmap) -> None:
     """A model cannot forget all that it was trained on: there would be nothing to keep."""
-    if len(seen) == len(version.training_set):
+    if version.training_set <= ordinals:
         raise CoversEverything(
-            f"the request covers all {len(seen)} samples that version {version.number} of "
-            f"{line.name!r} was trained on; nothing would remain to train a successor on. "
-            "Such a model has to be taken out of service, not unlearned."
+            f"the request covers all {len(version.training_set)} samples that version "
+            f"{version.number} of {line.name!r} was trained on; nothing would remain to train a "
+            "successor on. Such a model has to be taken out of service, not unlearned."
         )
 
 
 def owe(
-    session: Session, request: DeletionRequest, model_id: UUID, ordinals: Bitmap, *, now: datetime
+    session: Session, request: DeletionRequest, line: Model, ordinals: Bitmap, *, now: datetime
 ) -> None:
     """Note that this model has to forget these samples for this request."""
     erasure = Erasure(
         request=request,
-        model_id=model_id,
+        model=line,
         state=ErasureState.PENDING,
         samples=ordinals,
         due_at=request.due_at,
@@ -134,21 +132,29 @@ def following(request: DeletionRequest) -> RequestState:
     return RequestState.ACCEPTED if states == {ErasureState.PENDING} else RequestState.IN_PROGRESS
 
 
-def cancel(session: Session, request: DeletionRequest, *, now: datetime, reason: str) -> None:
-    """Take a request back before any model has begun to forget its samples."""
-    if any(erasure.state is ErasureState.BATCHED for erasure in request.erasures):
-        raise IllegalTransition("a job is already carrying this request out")
+def cancel(session: Session, request_id: UUID, *, now: datetime, reason: str) -> DeletionRequest:
+    """Take a request back before any model has begun to forget its samples.
+
+    The datasets are locked before the request, as in every transaction that locks both: nobody
+    may claim these samples while it is looked up who else does.
+    """
+    samples = resolved(session, request_id)
+    datasets.lock(session, *samples)
+    request = get(session, request_id, lock=True)
+    if any(erasure.state in BEGUN for erasure in request.erasures):
+        raise IllegalTransition("a model has begun to forget these samples; it is too late")
     move(session, request, RequestState.CANCELLED, now=now, reason=reason)
     request.finished_at = now
     for erasure in request.erasures:
         move(session, erasure, ErasureState.CANCELLED, now=now, reason=reason)
-    for dataset_id, ordinals in resolved(session, request).items():
+    for dataset_id, ordinals in samples.items():
         datasets.unbury(session, dataset_id, ordinals - claimed_by_others(session, dataset_id))
+    return request
 
 
-def resolved(session: Session, request: DeletionRequest) -> dict[UUID, Bitmap]:
+def resolved(session: Session, request_id: UUID) -> dict[UUID, Bitmap]:
     """By dataset: the samples a request was resolved to."""
-    rows = session.scalars(select(RequestSamples).where(RequestSamples.request_id == request.id))
+    rows = session.scalars(select(RequestSamples).where(RequestSamples.request_id == request_id))
     return {row.dataset_id: row.samples for row in rows}
 
 
@@ -194,7 +200,9 @@ def listed(
     place = tuple_(DeletionRequest.received_at, DeletionRequest.id)
     if after is not None:
         query = query.where(place < after)
-    return session.scalars(query.order_by(place.desc()).limit(limit)).all()
+    return session.scalars(
+        query.order_by(DeletionRequest.received_at.desc(), DeletionRequest.id.desc()).limit(limit)
+    ).all()
 
 
 WITH_ERASURES = (selectinload(DeletionRequest.erasures).options(joinedload(Erasure.model)),)

@@ -1,4 +1,7 @@
-"""Every table of the ledger; what must hold is a constraint here or a trigger in migrations."""
+"""The tables of the ledger's nouns; what must hold is a constraint here or a migration's trigger.
+
+The tables of the log itself are in `log_tables.py`.
+"""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +14,6 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     ForeignKeyConstraint,
-    Identity,
     Index,
     UniqueConstraint,
     text,
@@ -191,6 +193,7 @@ class DeletionRequest(Table):
     received_at: Mapped[datetime]
     due_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    shredded_at: Mapped[datetime | None]  # when it was forgotten who asked, and for what
 
     erasures: Mapped[list["Erasure"]] = relationship(
         back_populates="request", lazy="raise", order_by="Erasure.model_id"
@@ -199,6 +202,11 @@ class DeletionRequest(Table):
     __table_args__ = (
         CheckConstraint("due_at > received_at", name="due_after_receipt"),
         Index("ix_deletion_requests_received", "received_at", "id"),
+        Index(
+            "ix_deletion_requests_kept",
+            "finished_at",
+            postgresql_where=text("shredded_at IS NULL"),
+        ),
     )
 
 
@@ -208,6 +216,18 @@ class RequestSamples(Base):
     __tablename__ = "request_samples"
 
     request_id: Mapped[UUID] = mapped_column(ForeignKey("deletion_requests.id"), primary_key=True)
+    dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    samples: Mapped[Bitmap]
+
+
+class LastingTombstones(Base):
+    """Samples that stay tombstoned although the requests for them were shredded.
+
+    Without it, taking back a later request for the same samples would bring them back.
+    """
+
+    __tablename__ = "lasting_tombstones"
+
     dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
     samples: Mapped[Bitmap]
 
@@ -240,47 +260,6 @@ class Erasure(Table):
             postgresql_where=text("state = 'pending'"),
         ),
     )
-
-
-class LedgerEntry(Base):
-    """One appended statement of a fact; a trigger refuses update, delete and truncate."""
-
-    __tablename__ = "ledger_entries"
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    kind: Mapped[str]
-    hour: Mapped[datetime]
-    commitment: Mapped[bytes]
-    # Which step of which row this states; a step has exactly one entry (I4).
-    machine: Mapped[str]
-    row_id: Mapped[UUID]
-    revision: Mapped[int | None]
-
-    payload: Mapped["LedgerPayload"] = relationship(back_populates="entry", lazy="raise")
-
-    __table_args__ = (UniqueConstraint("machine", "row_id", "revision"),)
-
-
-class LedgerPayload(Base):
-    """What an entry commits to: salt and canonical JSON, which can be shredded."""
-
-    __tablename__ = "ledger_payloads"
-
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"), primary_key=True)
-    salt: Mapped[bytes]
-    payload: Mapped[str]
-
-    entry: Mapped[LedgerEntry] = relationship(back_populates="payload", lazy="raise")
-
-
-class StateEdge(Base):
-    """The allowed steps, as the database enforces them."""
-
-    __tablename__ = "state_edges"
-
-    machine: Mapped[str] = mapped_column(primary_key=True)
-    old_state: Mapped[str] = mapped_column(primary_key=True)
-    new_state: Mapped[str] = mapped_column(primary_key=True)
 
 
 class IdempotencyKey(Base):

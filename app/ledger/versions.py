@@ -1,11 +1,11 @@
 """Model versions: which exist, which are live, how one is published and the old ones withdrawn."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -44,17 +44,23 @@ def listed(session: Session, line: Model) -> Sequence[ModelVersion]:
 
 def live(session: Session, model_id: UUID) -> ModelVersion | None:
     """The version behind the alias `live`."""
-    return session.scalar(
+    return lives(session, [model_id]).get(model_id)
+
+
+def lives(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, ModelVersion]:
+    """By model: the version behind its alias `live`; models without one are left out."""
+    found = session.scalars(
         select(ModelVersion)
         .join(Alias, Alias.version_id == ModelVersion.id)
-        .where(Alias.model_id == model_id, Alias.name == LIVE)
+        .where(Alias.model_id.in_(model_ids), Alias.name == LIVE)
     )
+    return {version.model_id: version for version in found}
 
 
-def published(session: Session, dataset_ids: Sequence[UUID]) -> Sequence[ModelVersion]:
-    """Every published version that was trained on one of these datasets."""
-    return session.scalars(
-        select(ModelVersion)
+def published(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Row[ModelVersion, Model]]:
+    """Every published version that was trained on one of these datasets, with its model."""
+    return session.execute(
+        select(ModelVersion, Model)
         .join(Model, Model.id == ModelVersion.model_id)
         .where(Model.dataset_id.in_(dataset_ids), ModelVersion.state == VersionState.PUBLISHED)
         .order_by(ModelVersion.model_id, ModelVersion.number)

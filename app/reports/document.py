@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
+from pydantic import TypeAdapter
+
 from app.evidence.canonical import canonical
 from app.reports.job_report import JobReport
-from app.reports.measured import adapter
 from app.reports.request_report import RequestReport
 
 Report = JobReport | RequestReport
@@ -26,4 +27,4 @@ class Document:
 
 def document(report: Report) -> Document:
     """The report as JSON; times are RFC 3339 in UTC. ValueError for a number that is NaN."""
-    return Document(canonical(adapter(type(report)).dump_python(report, mode="json")))
+    return Document(canonical(TypeAdapter(type(report)).dump_python(report, mode="json")))

@@ -13,8 +13,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from app.ledger.log_tables import LedgerEntry
 from app.ledger.policy import Policy
-from app.ledger.tables import LedgerEntry, Model, ModelVersion
+from app.ledger.tables import Model, ModelVersion
 from app.ledger.transitions import MACHINES, Stateful
 
 TOLD_ELSEWHERE = ("id", "state", "at")

@@ -9,7 +9,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.reports import plots, summaries, tables, words
-from app.reports.document import document
 from app.reports.job_report import JobReport
 from app.reports.landing import Landing
 from app.reports.numbers import FILTERS
@@ -36,32 +35,34 @@ environment.filters |= FILTERS
 environment.globals |= {"style": Markup(STYLE), "words": words}  # noqa: S704, our own file
 
 
-def job_page(report: JobReport) -> str:
-    """The page on one job; one that is not final reloads itself."""
+def job_page(report: JobReport, digest: str) -> str:
+    """The page on one job; `digest` is that of its JSON. One that is not final reloads itself."""
     audit = report.audit
     return page(
         "job.html",
         report=report,
-        digest=document(report).sha256,
+        digest=digest,
         summary=summaries.of_job(report),
         reload_seconds=None if report.final else RELOAD_SECONDS,
         decided_by=tables.decided_by(report.decision) if report.decision else [],
         hardness=tables.hardness(report.hardness) if report.hardness else [],
         served=tables.served(audit) if audit else [],
+        served_strata=tables.served_strata(audit) if audit else [],
+        fallen=tables.fallen(audit) if audit else [],
         aucs=tables.aucs(audit) if audit else [],
         leak_plot=plots.leak_plot(audit.leaks) if audit and audit.leaks else None,
-        utility_plot=plots.utility_plot(audit.utility) if audit and audit.utility else None,
+        utility_plot=plots.utility_plot(audit.whole_sets) if audit and audit.utility else None,
         loss_panels=plots.loss_panels(audit.distributions) if audit else [],
         confidence_panels=plots.confidence_panels(audit.distributions) if audit else [],
     )
 
 
-def request_page(report: RequestReport) -> str:
+def request_page(report: RequestReport, digest: str) -> str:
     """The page on one deletion request, for the person who asked."""
     return page(
         "request.html",
         report=report,
-        digest=document(report).sha256,
+        digest=digest,
         summary=summaries.of_request(report),
         outcomes=[(outcome, summaries.of_outcome(outcome)) for outcome in report.outcomes],
         reload_seconds=None if report.final else RELOAD_SECONDS,

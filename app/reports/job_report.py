@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -13,7 +14,7 @@ from app.ledger import jobs, versions
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Dataset, Erasure, Job, ModelVersion
 from app.reports.facts import Step, Version, Withdrawn, timeline, utc, withdrawn_for
-from app.reports.measured import Audit, Decision, Failure, Run, Training, adapter, read
+from app.reports.measured import Audit, Decision, Failure, Run, Training, read
 
 FORMAT = "lacuna.job-report/1"
 Made = TypeVar("Made", Run, Audit)
@@ -128,7 +129,10 @@ def job_report(session: Session, job_id: UUID) -> JobReport:
     after = session.scalar(select(ModelVersion).where(ModelVersion.job_id == job.id))
     decision = read(Decision, job.decision)
     overruled = overruled_runs(job)
-    run, audit = current(read(Run, run_of(job)), decision), current(read(Audit, job.audit), decision)
+    run, audit = (
+        current(read(Run, run_of(job)), decision),
+        current(read(Audit, job.audit), decision),
+    )
     return JobReport(
         format=FORMAT,
         job=job_facts(job),
@@ -169,7 +173,7 @@ def progress_of(job: Job) -> Progress | None:
     """How far the present phase is, while there is one that somebody works on."""
     if job.lease_until is None or not job.progress:
         return None
-    return adapter(Progress).validate_python(job.progress)
+    return TypeAdapter(Progress).validate_python(job.progress)
 
 
 def model_facts(session: Session, job: Job) -> ModelFacts:
@@ -194,7 +198,7 @@ def run_of(job: Job) -> dict[str, Any] | None:
 def overruled_runs(job: Job) -> tuple[Run, ...]:
     """The runs that an audit sent back, oldest first."""
     sent_back = (run_of(job) or {}).get("earlier", [])
-    return tuple(adapter(Run).validate_python(run) for run in sent_back)
+    return TypeAdapter(tuple[Run, ...]).validate_python(sent_back)
 
 
 def current(made: Made | None, decision: Decision | None) -> Made | None:

@@ -5,7 +5,6 @@ The API process has no torch, so it cannot import them; tests/reports hold the t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -13,6 +12,7 @@ from pydantic import TypeAdapter
 # As models/auditing names the networks and the sets of samples that it looks at.
 BEFORE, AFTER, REFERENCE = "parent", "served", "reference"
 FORGOTTEN, RETAINED, VALIDATION, UNSEEN = "forget", "retain", "validation", "test"
+KNOWN_ATTACKS = ("loss", "spread", "calibrated")
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,11 @@ class Utility:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one network is worth on one set."""
+    """What one network is worth on one set, or on one stratum of it."""
 
     network: str
     samples: str
+    stratum: int | None
     utility: Utility
 
 
@@ -116,10 +117,15 @@ class Audit:
     reference_seconds: float | None = None
 
     @property
+    def whole_sets(self) -> tuple[Measured, ...]:
+        """Utility on whole sets, their strata left out."""
+        return tuple(one for one in self.utility if one.stratum is None)
+
+    @property
     def leaks(self) -> tuple[Leak, ...]:
         """What was judged, attack by attack."""
-        names = [name.removesuffix(".leak") for name in self.numbers if name.endswith(".leak")]
-        return tuple(self._leak(name) for name in names)
+        names = {name.removesuffix(".leak") for name in self.numbers if name.endswith(".leak")}
+        return tuple(self._leak(name) for name in sorted(names, key=place_of))
 
     def _leak(self, name: str) -> Leak:
         estimate, low, high, before, margin, detectable = (
@@ -127,6 +133,11 @@ class Audit:
             for part in ("leak", "low", "high", "before", "margin", "detectable")
         )
         return Leak(name, before, Interval(estimate, low, high), margin, detectable)
+
+
+def place_of(attack: str) -> tuple[int, str]:
+    """Known attacks in their order, others after them: the database keeps no order."""
+    return (KNOWN_ATTACKS.index(attack) if attack in KNOWN_ATTACKS else len(KNOWN_ATTACKS), attack)
 
 
 @dataclass(frozen=True)
@@ -202,9 +213,4 @@ Kind = TypeVar("Kind")
 
 def read(kind: type[Kind], stored: Mapping[str, Any] | None) -> Kind | None:
     """A part of a job's record; None where the job has not come so far."""
-    return None if stored is None else adapter(kind).validate_python(stored)
-
-
-@cache
-def adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
-    return TypeAdapter(kind)
+    return None if stored is None else TypeAdapter(kind).validate_python(stored)

@@ -2,24 +2,23 @@
 
 from datetime import datetime
 
-from app.reports.measured import Interval
-
 NOTHING = "–"
+THIN, FIXED = "\u202f", "\u00a0"  # blanks at which no line is broken
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, or all digits of a whole number."""
+    """Three significant digits at most, or all digits of a whole number."""
     if value is None:
         return NOTHING
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e6):
-        return minus(f"{value:,.0f}".replace(",", "\u202f"))
+        return minus(f"{value:,.0f}".replace(",", THIN))
     if abs(value) >= 1000:
-        return minus(f"{value:,.0f}".replace(",", "\u202f"))
+        return minus(f"{value:,.0f}".replace(",", THIN))
     if abs(value) >= 1e-3:
-        return minus(f"{value:#.3g}".rstrip("."))
+        return minus(f"{value:.3g}")
     digits, power = f"{value:.2e}".split("e")
-    return minus(f"{digits} · 10{str(int(power)).translate(SUPERSCRIPTS)}")
+    return minus(f"{digits}{FIXED}·{FIXED}10{str(int(power)).translate(SUPERSCRIPTS)}")
 
 
 def score(value: float) -> str:
@@ -27,18 +26,8 @@ def score(value: float) -> str:
     return f"{value:.3f}"
 
 
-def scored(interval: Interval) -> str:
-    """A score with its interval."""
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def leaked(interval: Interval) -> str:
-    """A difference with its interval, signs written."""
-    low, high = signed(interval.low), signed(interval.high)
-    return f"{signed(interval.estimate)} [{low}, {high}]"
-
-
 def signed(value: float) -> str:
+    """A difference: three places, and its sign."""
     return minus(f"{value:+.3f}")
 
 
@@ -52,14 +41,14 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return NOTHING
     if seconds < 10:
-        return f"{seconds:.2f} s"
+        return f"{seconds:.2f}{FIXED}s"
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f}{FIXED}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 120:
-        return f"{minutes} min {rest} s"
+        return f"{minutes}{FIXED}min {rest}{FIXED}s"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
+    return f"{hours}{FIXED}h {minutes}{FIXED}min"
 
 
 def moment(at: datetime | None) -> str:
@@ -72,6 +61,11 @@ def day(at: datetime) -> str:
     return f"{at.day} {at:%B %Y}"
 
 
+def clock(at: datetime) -> str:
+    """The time of day in UTC."""
+    return f"{at:%H:%M:%S} UTC"
+
+
 def minus(text: str) -> str:
     """A real minus sign."""
     return text.replace("-", "−")
@@ -79,5 +73,5 @@ def minus(text: str) -> str:
 
 FILTERS = {
     filter_.__name__: filter_
-    for filter_ in (number, score, scored, leaked, signed, percent, duration, moment, day)
+    for filter_ in (number, score, signed, percent, duration, moment, day, clock)
 }

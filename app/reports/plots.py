@@ -13,12 +13,12 @@ from app.reports.measured import (
     REFERENCE,
     RETAINED,
     UNSEEN,
-    VALIDATION,
     Distribution,
     Interval,
     Leak,
     Measured,
 )
+from app.reports.numbers import minus
 from app.reports.svg import Scale, drawing, line, outline, tag, words
 from app.reports.words import LOOKS, NETWORKS, SETS
 
@@ -100,7 +100,8 @@ def shares(height: Scale) -> list[Markup]:
     marks: list[Markup] = []
     for share in (0.0, 0.5, 1.0):
         marks.append(line(LEFT, height(share), RIGHT, height(share), "grid"))
-        marks.append(words(LEFT - 5, height(share) + 4, f"{share:.0%}", anchor="end"))
+        if share:  # 0 % would stand in the way of the other axis
+            marks.append(words(LEFT - 5, height(share) + 4, f"{share:.0%}", anchor="end"))
     return marks
 
 
@@ -109,7 +110,7 @@ def axis(scale: Scale, top: float, bottom: float, *, signed: bool = False) -> li
     marks: list[Markup] = []
     for value in scale.ticks():
         at = scale(value)
-        label = f"{value:+g}" if signed and value else f"{value:g}"
+        label = minus(f"{value:+g}" if signed and value else f"{value:g}")
         marks.append(line(at, top, at, bottom, "grid"))
         marks.append(words(at, bottom + 14, label, anchor="middle"))
     return marks
@@ -133,7 +134,6 @@ def leak_plot(leaks: Sequence[Leak]) -> Markup:
         "leaks",
         *(band(leak, scale, 6 + ROW * row) for row, leak in enumerate(leaks)),
         *axis(scale, 6, bottom, signed=True),
-        line(scale(0), 6, scale(0), bottom, "zero"),
         *(leak_row(leak, scale, 6 + ROW * row) for row, leak in enumerate(leaks)),
         words(392, bottom + 30, "AUC less the yardstick's", anchor="end"),
         title="Leak of each attack, before and after",
@@ -150,7 +150,7 @@ def band(leak: Leak, scale: Scale, top: float) -> Markup:
 
 
 def leak_row(leak: Leak, scale: Scale, top: float) -> Markup:
-    middle = top + 30
+    middle = top + 32
     below, above = LOOKS.get(leak.attack, ("", ""))
     return tag(
         "g",
@@ -158,6 +158,7 @@ def leak_row(leak: Leak, scale: Scale, top: float) -> Markup:
         words(scale(0), top + 16, leak.attack, "heading", anchor="middle"),
         words(388, top + 16, above, anchor="end"),
         dot(scale(leak.before), middle, BEFORE),
+        line(scale(0), top + 21, scale(0), top + ROW - 4, "zero"),
         whisker(leak.after, scale, middle, AFTER),
         dot(scale(leak.after.estimate), middle, AFTER),
     )
@@ -204,7 +205,7 @@ def whisker(interval: Interval, scale: Scale, y: float, network: str) -> Markup:
 
 
 def dot(x: float, y: float, network: str) -> Markup:
-    """A ring for before, a disc for after, a diamond for the reference: told apart without colour."""
+    """A ring for before, a disc for after, a diamond for the reference: not by colour alone."""
     if network == REFERENCE:
         corners = f"{x:.2f},{y - 5:.2f} {x + 5:.2f},{y:.2f} {x:.2f},{y + 5:.2f} {x - 5:.2f},{y:.2f}"
         return tag("polygon", points=corners, class_=f"dot {network}")

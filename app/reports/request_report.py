@@ -1,4 +1,4 @@
-"""What the person who asked is told: what was done, by when, and what it means. It never names them.
+"""What the person who asked is told: what was done, by when; it never names them.
 
 Left out on purpose: the subject's hash, the sample ids, and the `external_id`, which may hold
 anything. The request's own id is reference enough.
@@ -120,5 +120,11 @@ def outcome(session: Session, erasure: Erasure) -> Outcome:
 
 def reason(session: Session, erasure: Erasure) -> str | None:
     """Why an erasure is where it is, in the words of its last step."""
-    return next((str(step.facts["reason"]) for step in timeline(session, erasure)[-1:]
-                 if "reason" in step.facts), None)
+    return next(
+        (
+            str(step.facts["reason"])
+            for step in timeline(session, erasure)[-1:]
+            if "reason" in step.facts
+        ),
+        None,
+    )

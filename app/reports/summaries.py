@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.ledger.states import ErasureState, JobKind, JobState, RequestState
 from app.reports.job_report import JobReport
-from app.reports.numbers import day, duration, moment, percent
+from app.reports.numbers import day, duration, moment, number, percent
 from app.reports.request_report import Outcome, RequestReport
 from app.reports.words import JOB_STATES, ROUTES
 
@@ -22,9 +22,9 @@ def asked(report: JobReport) -> Iterator[str]:
     assert report.before is not None
     on_behalf = f", for {many(batch.requests, 'deletion request')}" if batch.requests else ""
     yield (
-        f"{report.model.name}, version {report.before.number}, is to forget "
-        f"{counted(batch.forget)} of the {batch.forget + batch.retain} it was trained on "
-        f"({percent(batch.share)}){on_behalf}."
+        f"{report.model.name}, version {report.before.number}, was trained on "
+        f"{counted(batch.forget + batch.retain)}; {number(batch.forget)} of them "
+        f"({percent(batch.share)}) are to be forgotten{on_behalf}."
     )
 
 
@@ -73,7 +73,7 @@ def published(report: JobReport) -> Iterator[str]:
     yield f"Version {report.after.number} was published on {moment(report.after.made_at)}."
     if report.withdrawn:
         numbers = ", ".join(str(version.number) for version in report.withdrawn)
-        yield f"Withdrawn, because they had seen what it has not: version {numbers}."
+        yield f"Withdrawn, because trained on what is forgotten: version {numbers}."
 
 
 def came_to_nothing(report: JobReport) -> Iterator[str]:
@@ -153,8 +153,8 @@ def proven(outcome: Outcome) -> Iterator[str]:
     match outcome.verdict:
         case "pass":
             yield (
-                "It was then attacked, to see whether your samples can still be told from samples "
-                "it never saw. It passed the limits that had been set beforehand."
+                "It was then attacked, to see whether what it was to forget can still be told from "
+                "samples that it never saw. It stayed within the limits set beforehand."
             )
         case "inconclusive":
             yield "Attacks on it could not settle the matter; a person looked and approved it."
@@ -176,4 +176,4 @@ def counted(samples: int) -> str:
 
 
 def many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"

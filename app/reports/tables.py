@@ -29,13 +29,26 @@ class Held:
 
 @dataclass(frozen=True)
 class Served:
-    """One set of samples: what each network is worth on it; None for a network that is not there."""
+    """One set, or stratum: what each network is worth on it; None for one that was not there."""
 
     label: str
-    samples: int
     before: Utility | None
     after: Utility | None
     reference: Utility | None
+
+    @property
+    def samples(self) -> int:
+        """How many there are; the same for each network."""
+        return next(one.samples for one in (self.before, self.after, self.reference) if one)
+
+
+@dataclass(frozen=True)
+class Fallen:
+    """By how much the new version's mean score on a set lies below that of others."""
+
+    label: str
+    before: Interval | None
+    reference: Interval | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,8 @@ class Aucs:
 def decided_by(decision: Decision) -> list[Held]:
     """Every number of the decision, then the thresholds that belong to none of them."""
     numbers, thresholds = decision.numbers, decision.thresholds
-    named = {name: DECIDED_BY.get(name, (name, None)) for name in numbers}
+    known = [name for name in DECIDED_BY if name in numbers]  # the database keeps no order
+    named = {name: DECIDED_BY.get(name, (name, None)) for name in [*known, *sorted(numbers)]}
     used = {threshold for _, threshold in named.values()}
     return [
         Held(label, numbers[name], None if threshold is None else thresholds.get(threshold))
@@ -64,10 +78,10 @@ def decided_by(decision: Decision) -> list[Held]:
     ]
 
 
-def hardness(record: Mapping[str, Any]) -> list[tuple[str, Number]]:
-    """What was measured, as far as this record has it."""
-    found = [(label, at(record, path)) for path, label in HARDNESS.items()]
-    return [(label, value) for label, value in found if value is not None]
+def hardness(record: Mapping[str, Any]) -> list[tuple[str, Number, str]]:
+    """What was measured, as far as this record has it, and how to read it."""
+    found = [(label, at(record, path), meaning) for path, (label, meaning) in HARDNESS.items()]
+    return [row for row in found if row[1] is not None]
 
 
 def at(record: Mapping[str, Any], path: str) -> Number:
@@ -78,15 +92,36 @@ def at(record: Mapping[str, Any], path: str) -> Number:
 
 def served(audit: Audit) -> list[Served]:
     """Utility of every network on every set."""
-    by_place = {(one.samples, one.network): one.utility for one in audit.utility}
+    return [served_by(audit, label, name) for name, label in SETS.items() if name in audit.samples]
+
+
+def served_strata(audit: Audit) -> list[Served]:
+    """The same on the strata that the audit looked into."""
+    parts = dict.fromkeys(
+        (one.samples, one.stratum) for one in audit.utility if one.stratum is not None
+    )
     return [
-        Served(
-            label,
-            audit.samples[name],
-            *(by_place.get((name, network)) for network in (BEFORE, AFTER, REFERENCE)),
-        )
+        served_by(audit, f"{SETS[name]}, stratum {stratum}", name, stratum)
+        for name, stratum in parts
+    ]
+
+
+def served_by(audit: Audit, label: str, name: str, stratum: int | None = None) -> Served:
+    utility = {
+        one.network: one.utility
+        for one in audit.utility
+        if (one.samples, one.stratum) == (name, stratum)
+    }
+    return Served(label, *(utility.get(network) for network in (BEFORE, AFTER, REFERENCE)))
+
+
+def fallen(audit: Audit) -> list[Fallen]:
+    """The change on each set that the model should go on serving."""
+    by_place = {(one.samples, one.against): one.drop for one in audit.changes}
+    return [
+        Fallen(label, by_place.get((name, BEFORE)), by_place.get((name, REFERENCE)))
         for name, label in SETS.items()
-        if name in audit.samples
+        if any(one.samples == name for one in audit.changes)
     ]
 
 

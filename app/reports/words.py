@@ -66,7 +66,8 @@ ATTACKS = {
     "calibrated": "members are surer than references that never saw them",
 }
 
-# Numbers of a decision: what they are called, and the threshold that each is held against.
+# Numbers of a decision in the order of a page: what they are called, and which threshold each is
+# held against.
 DECIDED_BY = {
     "deficit_mean": ("mean forgetting deficit", None),
     "deficit_spread": ("spread of that among retrained networks", None),
@@ -88,24 +89,39 @@ DECIDED_BY = {
 }
 THRESHOLDS = {"sigmas": "standard errors that count as certain"}
 
-# Where a number lies in the record of hardness, and what it is called.
+# Where a number lies in the record of hardness, what it is called, and how to read it.
 HARDNESS = {
-    "shares.total": "share of the training set",
-    "deficit.mean": "forgetting deficit, mean",
-    "deficit.error": "… its standard error",
-    "deficit.owed": "… owed: mean of its positive part",
-    "deficit.positive": "… share of samples that owe any",
-    "reconciliation.kappa": "reconciliation hardness κ",
-    "reconciliation.kappa_error": "… its standard error",
-    "reconciliation.kappa1": "κ1: up to here retaining forgets by itself",
-    "reconciliation.kappa2": "κ2: from here forgetting must harm",
-    "reconciliation.cosine": "cosine of the two gradients",
-    "reconciliation.predicted_harm": "predicted harm of a step, −1 to 1",
-    "entanglement.score": "entanglement ES",
-    "entanglement.random": "… of a random set of this size",
-    "entanglement.rank": "… random sets with a lower one, share",
-    "memorization.mean": "memorization, mean of the proxy",
-    "memorization.share": "… memorized samples, share (0.1 at random)",
+    "shares.total": ("share of the training set", "what is to be forgotten of it"),
+    "deficit.mean": (
+        "forgetting deficit",
+        "how much lower the loss is than on a network that never saw the samples",
+    ),
+    "deficit.error": ("… its standard error", ""),
+    "deficit.owed": ("… owed", "the mean of its positive part: what remains to be done"),
+    "deficit.positive": ("… share of samples that owe any", ""),
+    "reconciliation.kappa": (
+        "reconciliation hardness κ",
+        "inner product of the gradients of retaining and of forgetting",
+    ),
+    "reconciliation.kappa_error": ("… its standard error", ""),
+    "reconciliation.kappa1": ("… κ1", "up to here, training on what is kept forgets by itself"),
+    "reconciliation.kappa2": ("… κ2", "above it, every step that forgets enough does harm"),
+    "reconciliation.cosine": ("… cosine of the two gradients", "1 in conflict, 0 independent"),
+    "reconciliation.predicted_harm": (
+        "… predicted harm of a step",
+        "change of the retain loss, −1 to 1; below 0 it falls",
+    ),
+    "entanglement.score": (
+        "entanglement ES",
+        "how closely forgotten and retained samples lie together inside the network",
+    ),
+    "entanglement.random": ("… of a random set of this size", "to compare with"),
+    "entanglement.rank": ("… random sets with a lower one, share", "1: harder than all of them"),
+    "memorization.mean": ("memorization", "mean of the proxy, in its own unit"),
+    "memorization.share": (
+        "… memorized samples, share",
+        "learnt by heart more than nine in ten retained ones are; 0.1 at random",
+    ),
 }
 
 GLOSSARY = {

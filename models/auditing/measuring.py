@@ -16,11 +16,9 @@ from models.auditing.attacks import (
     separation,
 )
 from models.auditing.evidence import Attack, Drop, Leak, Yardstick
-from models.auditing.report import Attacked, Change
+from models.auditing.report import STRATA_CAP, Attacked, Change
 from models.auditing.signals import Heard, Said
 from models.auditing.utility import drop, worst_strata
-
-STRATA_CAP = 10  # strata whose change is reported, those that fell most first
 
 
 def matched_share(said: Said) -> float:

@@ -7,10 +7,11 @@ import numpy as np
 
 from models.auditing.intervals import Floats, Interval
 from models.auditing.signals import Said
-from models.auditing.utility import StratumDrop, Utility, utility
+from models.auditing.utility import StratumDrop, Utility, by_stratum, utility
 from models.auditing.verdict import Thresholds
 
 LEVELS = 41  # evenly spaced quantiles, from which a plot is drawn
+STRATA_CAP = 10  # strata that a report shows
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Attacked:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one network is worth on one set."""
+    """What one network is worth on one set, or on one stratum of it."""
 
     network: str
     samples: str
+    stratum: int | None
     utility: Utility
 
 
@@ -77,20 +79,32 @@ class AuditReport:
     seconds: float
 
 
-def utility_table(heard: Mapping[str, Said]) -> list[Measured]:
-    """Every network on every set."""
-    return [
-        Measured(name, samples, utility(signals.scores, signals.losses))
-        for name, said in heard.items()
+def utility_table(networks: Mapping[str, Said]) -> list[Measured]:
+    """Every network on every set, and on the largest strata of the test set."""
+    whole = [
+        Measured(name, samples, None, utility(signals.scores, signals.losses))
+        for name, said in networks.items()
         for samples, signals in said.items()
     ]
+    parts = [
+        Measured(name, "test", stratum, part)
+        for name, said in networks.items()
+        for stratum, part in largest(by_stratum(*said["test"].columns)).items()
+    ]
+    return whole + parts
 
 
-def distributions(heard: Mapping[str, Said]) -> list[Distribution]:
+def largest(strata: Mapping[int, Utility]) -> dict[int, Utility]:
+    """Those with most samples, as many as a report shows."""
+    ranked = sorted(strata.items(), key=lambda item: (-item[1].samples, item[0]))
+    return dict(ranked[:STRATA_CAP])
+
+
+def distributions(networks: Mapping[str, Said]) -> list[Distribution]:
     """Every network on every set."""
     return [
         Distribution(name, samples, _quantiles(signals.losses), _quantiles(np.exp(-signals.losses)))
-        for name, said in heard.items()
+        for name, said in networks.items()
         for samples, signals in said.items()
     ]
 

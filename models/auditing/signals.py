@@ -25,6 +25,11 @@ class Signals:
     strata: Ints
 
     @property
+    def columns(self) -> tuple[Floats, Floats, Ints]:
+        """Scores, losses and strata, in the order in which utility takes them."""
+        return self.scores, self.losses, self.strata
+
+    @property
     def finite(self) -> bool:
         return bool(np.isfinite(self.losses).all() and np.isfinite(self.scores).all())
 

@@ -46,10 +46,10 @@ class Verdict(StrEnum):
 class Thresholds:
     """Declared before the run. How they were chosen: benchmarks/verdict_conformance.py.
 
-    `widest_margin`, `narrowest_margin`: bounds of how far an AUC may lie from its yardstick; between
-    them the margin is as tight as the number of samples allows, see `power.chance_margin`.
-    `paired_share`: how much of that where the yardstick is a reference network on the same samples,
-    which takes out how hard they are.
+    `widest_margin`, `narrowest_margin`: bounds of how far an AUC may lie from its yardstick;
+    between them it is as tight as the number of samples allows, see `power.chance_margin`.
+    `paired_share`: how much of that is left where the yardstick is a reference network on the same
+    samples, which takes out how hard they are.
     `min_forgotten`: an interval from fewer samples is not trusted.
     `min_matched_share`: of the forgotten samples, how many need unseen ones of their stratum.
     `max_drop`, `max_stratum_drop`: of the mean score, on a set and on one stratum of it.
@@ -58,7 +58,7 @@ class Thresholds:
 
     widest_margin: float = 0.17
     narrowest_margin: float = 0.05
-    paired_share: float = 2 / 3
+    paired_share: float = 5 / 6
     min_forgotten: int = 20
     min_matched_share: float = 0.8
     max_drop: float = 0.06
@@ -256,7 +256,7 @@ def _needed(leak: Leak, thresholds: Thresholds) -> str:
         return "However many are forgotten, there are too few unseen samples to settle it."
     if needed > leak.after.forgotten:
         return f"To settle it would take about {needed} forgotten samples."
-    return "As many samples pass a network without a leak in 19 of 20 audits."
+    return "With as many samples, 19 in 20 networks without a leak would have passed."
 
 
 def _numbers(evidence: Evidence, thresholds: Thresholds) -> dict[str, float]:

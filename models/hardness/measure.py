@@ -17,7 +17,14 @@ from models.hardness.memorization import (
     tuned_on_holdout,
 )
 from models.hardness.reconciliation import reconciliation
-from models.hardness.record import Hardness, Memorization, Proxy
+from models.hardness.record import (
+    Deficit,
+    Entanglement,
+    Hardness,
+    Memorization,
+    Proxy,
+    Reconciliation,
+)
 from models.hardness.shares import shares
 from models.progress import Progress
 from models.recipe import Recipe
@@ -53,35 +60,15 @@ def measure(
     if len(split.retain) == 0:
         raise ValueError("the retain set is empty: nothing would be left to serve")
     sample = drawn(split, budget_samples, seed=seed, logged=confidences is not None)
-    meter = Meter(network)
-
+    meter = Meter(network, recipe)
     progress(0.0, "how much forgetting is owed")
-    owed = deficit(
-        split.forget,
-        meter.read(split.forget, recipe.losses),
-        validation=sample.validation,
-        held_out=meter.read(sample.validation, recipe.losses),
-        targets=targets,
-        spread=spread,
-    )
+    owed = meter.deficit(split, sample, targets=targets, spread=spread)
     progress(0.2, "whether it can be had without harm")
-    meter.passes += len(sample.retain) + len(sample.forget)
-    conflict = reconciliation(
-        network,
-        sample.retain,
-        sample.forget,
-        recipe,
-        quota=quota,
-        unseen=(unseen(sample.retain, split.retain), unseen(sample.forget, split.forget)),
-    )
+    conflict = meter.reconciliation(split, sample, quota=quota)
     progress(0.5, "how entangled the samples are")
-    tangle = entanglement(
-        meter.read(sample.retain, recipe.embeddings),
-        meter.read(sample.forget, recipe.embeddings),
-        generator=torch.Generator().manual_seed(seed),
-    )
+    tangle = meter.entanglement(sample, seed=seed)
     progress(0.7, "how many of them were memorized")
-    memorized = memorization(meter, split, sample, recipe, confidences=confidences, seed=seed)
+    memorized = meter.memorization(split, sample, confidences=confidences, seed=seed)
     progress(1.0, "measured")
     return Hardness(
         shares=counted,
@@ -97,9 +84,13 @@ def measure(
 
 @dataclass
 class Meter:
-    """Reads per-sample values off a network and counts the passes that it takes."""
+    """Feeds each measure what it takes from a network, and counts the passes.
+
+    Two splits go in: the whole one, and the samples of it that the budget allows to be looked at.
+    """
 
     network: nn.Module
+    recipe: Recipe
     passes: int = 0
 
     def read(self, samples: Samples, values: PerSample) -> Tensor:
@@ -107,36 +98,66 @@ class Meter:
         self.passes += len(samples)
         return evaluate(self.network, samples, values)
 
-
-def memorization(
-    meter: Meter,
-    split: Split,
-    sample: Split,
-    recipe: Recipe,
-    *,
-    confidences: Mapping[str, float] | None,
-    seed: int,
-) -> Memorization | None:
-    """From the log of the training where there is one, else by a short training on held-out data.
-
-    None where there is neither a log nor a held-out sample.
-    """
-    if confidences is not None:
-        return summary(
-            Proxy.CONFIDENCE,
-            retain=confidence_proxy(split.retain, confidences),
-            forget=confidence_proxy(split.forget, confidences),
+    def deficit(
+        self, split: Split, sample: Split, *, targets: Tensor | None, spread: Tensor | None
+    ) -> Deficit:
+        """Of the whole forget set: what is owed to one sample is not seen on another."""
+        return deficit(
+            split.forget,
+            self.read(split.forget, self.recipe.losses),
+            validation=sample.validation,
+            held_out=self.read(sample.validation, self.recipe.losses),
+            targets=targets,
+            spread=spread,
         )
-    if len(sample.validation) == 0:
-        return None
-    passes = 2 * len(sample.validation)
-    tuned = tuned_on_holdout(meter.network, sample.validation, recipe, passes=passes, seed=seed)
-    meter.passes += passes + 2 * len(sample.retain) + 2 * len(sample.forget)
-    return summary(
-        Proxy.HOLDOUT,
-        retain=holdout_proxy(meter.network, tuned, sample.retain, recipe),
-        forget=holdout_proxy(meter.network, tuned, sample.forget, recipe),
-    )
+
+    def reconciliation(self, split: Split, sample: Split, *, quota: float) -> Reconciliation:
+        self.passes += len(sample.retain) + len(sample.forget)
+        return reconciliation(
+            self.network,
+            sample.retain,
+            sample.forget,
+            self.recipe,
+            quota=quota,
+            unseen=(unseen(sample.retain, split.retain), unseen(sample.forget, split.forget)),
+        )
+
+    def entanglement(self, sample: Split, *, seed: int) -> Entanglement:
+        return entanglement(
+            self.read(sample.retain, self.recipe.embeddings),
+            self.read(sample.forget, self.recipe.embeddings),
+            generator=torch.Generator().manual_seed(seed),
+        )
+
+    def memorization(
+        self, split: Split, sample: Split, *, confidences: Mapping[str, float] | None, seed: int
+    ) -> Memorization | None:
+        """From the log of the training where there is one, else by training on held-out samples.
+
+        None where there is neither.
+        """
+        if confidences is not None:
+            return summary(
+                Proxy.CONFIDENCE,
+                retain=confidence_proxy(split.retain, confidences),
+                forget=confidence_proxy(split.forget, confidences),
+            )
+        if len(sample.validation) == 0:
+            return None
+        return self.post_hoc_memorization(sample, seed=seed)
+
+    def post_hoc_memorization(self, sample: Split, *, seed: int) -> Memorization:
+        """How far losses move when the network learns held-out samples, twice over."""
+        passes = 2 * len(sample.validation)
+        tuned = tuned_on_holdout(
+            self.network, sample.validation, self.recipe, passes=passes, seed=seed
+        )
+        self.passes += passes + 2 * len(sample.retain) + 2 * len(sample.forget)
+        return summary(
+            Proxy.HOLDOUT,
+            retain=holdout_proxy(self.network, tuned, sample.retain, self.recipe),
+            forget=holdout_proxy(self.network, tuned, sample.forget, self.recipe),
+        )
 
 
 def drawn(split: Split, budget: int | None, *, seed: int, logged: bool) -> Split:

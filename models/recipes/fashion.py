@@ -80,5 +80,5 @@ recipe = Classifier(
     network=network,
     read_pool=pool,
     read_holdout=holdout,
-    schedule=Schedule(epochs=15, batch_size=64, peak_rate=0.1, weight_decay=0.0),
+    schedule=Schedule(epochs=12, batch_size=64, peak_rate=0.1, weight_decay=0.0),
 )

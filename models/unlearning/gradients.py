@@ -69,6 +69,12 @@ def one_per_sample(losses: Tensor, count: int) -> Tensor:
     return losses
 
 
+@torch.no_grad()
+def require_losses_per_sample(network: nn.Module, recipe: Recipe, samples: Samples) -> None:
+    """Refuse a recipe that averages its losses, on two samples, before all are scored."""
+    batch_losses(network, recipe, samples, torch.arange(min(2, len(samples))))
+
+
 def gradient(
     value: Tensor, parameters: list[Tensor], *, autocast: torch.dtype | None = None
 ) -> list[Tensor]:

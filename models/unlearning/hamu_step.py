@@ -18,7 +18,7 @@ Flags = NDArray[np.bool_]
 
 # Below this product of norms a block has no plane to turn in: it takes its direct step.
 NO_GRADIENT = 1e-30
-# Below this sine the part of a gradient across the other is batch noise, and nothing is spent on it.
+# Below this sine the part of one gradient across the other is batch noise: nothing is spent on it.
 COLLINEAR = 1e-3
 
 
@@ -155,7 +155,10 @@ def clip(triples: Floats, limit: float) -> tuple[Floats, float, float]:
 
 
 def attainable_gain(triples: Floats, *, rate: float) -> float:
-    """S1′: the most forget gain with no block's retain loss rising, Σ R‖g_f‖ (sinθ, or 1 where κ ≤ 0)."""
+    """S1′: the most forget gain with no block's retain loss rising.
+
+    Σ R‖g_f‖ sinθ, with 1 for sinθ where κ ≤ 0: such a block need not turn at all.
+    """
     cosine = cosines(triples)
     return rate * float(
         (_products(triples) * np.where(cosine <= 0, 1.0, np.sqrt(1 - cosine**2))).sum()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.unlearning.blocks import Blocks
+from models.unlearning.team import add_up
 
 # Share of the mean of M that is added to it: a bound on how far weights move that the retain set
 # does not feel at all.
@@ -38,22 +39,24 @@ class Curvature:
 
 def curvature_of(blocks: Blocks, metric: Metric, *, decay: float) -> Curvature:
     """Nothing seen yet."""
-    return Curvature(metric, decay, torch.zeros_like(blocks.weights))
+    return Curvature(metric, decay, torch.zeros_like(blocks.own_weights))
 
 
 @torch.no_grad()
 def precondition(blocks: Blocks, curvature: Curvature) -> Tensor | None:
-    """See the retain gradient in `slopes`, scale both gradients by M^-½ and give M^-½.
+    """See the retain gradient, scale both gradients by M^-½ and give M^-½.
 
     None, and nothing done, in the plain metric.
     """
     if curvature.metric is Metric.PLAIN:
         return None
-    curvature.mean_square.lerp_(blocks.slopes[0].square(), 1 - curvature.decay)
+    curvature.mean_square.lerp_(blocks.own_slopes[0].square(), 1 - curvature.decay)
     curvature.weight = 1 - curvature.decay * (1 - curvature.weight)
     diagonal = curvature.mean_square / curvature.weight
     if curvature.metric is Metric.ADAM:
         diagonal.sqrt_()
-    root = diagonal.add_(DAMPING * diagonal.sum() / blocks.size).rsqrt_()
-    blocks.slopes.mul_(root)
+    mean = add_up(blocks.team, diagonal.sum()) / blocks.size
+    # A retain set without any gradient says nothing about the metric, and must not divide by it.
+    root = diagonal.add_(torch.where(mean > 0, DAMPING * mean, 1.0)).rsqrt_()
+    blocks.own_slopes.mul_(root)
     return root

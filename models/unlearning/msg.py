@@ -18,7 +18,6 @@ from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
 from models.unlearning.gradients import batch_losses, gradient, require_both_sets
 
-
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 

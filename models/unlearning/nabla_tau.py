@@ -5,8 +5,8 @@ Machine Unlearning", arXiv 2403.14339, and the authors' notebooks for what the p
 The published method is the default; every switch that departs from it is a keyword.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -19,8 +19,14 @@ from models.recipe import Recipe
 from models.seeding import seeded
 from models.training import evaluate
 from models.unlearning.contract import Diverged, Stop, Trace, Unlearned
-from models.unlearning.gradients import batch_losses, movable, require_both_sets, working_copy
-from models.unlearning.targets import class_means, complete, complete, complete, complete, complete, complete, complete, complete, complete, complete, complete
+from models.unlearning.gradients import (
+    batch_losses,
+    movable,
+    require_both_sets,
+    require_losses_per_sample,
+    working_copy,
+)
+from models.unlearning.targets import class_means, complete
 
 LARGEST_ALPHA = 0.95  # the rule of thumb exceeds 1 from a forget share of 60 % on
 
@@ -29,7 +35,7 @@ LARGEST_ALPHA = 0.95  # the rule of thumb exceeds 1 from a forget share of 60 % 
 class Preset:
     """What the authors set for one kind of data.
 
-    `alpha`: α₀, None for (5/3)·|D_f|/|D|. `sweeps`: K in E = ⌊K·b_R/b_F⌋ passes over the forget set.
+    `alpha`: α₀, None for (5/3)·|D_f|/|D|. `sweeps`: K in E = ⌊K·b_R/b_F⌋ forget-epochs.
     `final_rate`: what is left of the learning rate in the end, as a share, falling linearly.
     """
 
@@ -40,16 +46,6 @@ class Preset:
     batch_size: int
 
 
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
-COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
 COLUMNS = ("alpha", "tau", "forget_loss", "retain_loss", "gap", "gate_on")
 IMAGE = Preset(alpha=None, sweeps=3.0, rate=1e-3, final_rate=0.1, batch_size=256)
 TEXT = Preset(alpha=0.5, sweeps=0.5, rate=3e-4, final_rate=1.0, batch_size=128)
@@ -82,7 +78,7 @@ def schedule_of(
     epochs: int | None = None,
     most_epochs: int | None = None,
 ) -> Schedule:
-    """E and α₀ for set sizes; the two belong together, so change one only with the other in mind."""
+    """E and α₀ for set sizes; the two belong together: change one only with the other in mind."""
     of_forget, of_retain = (-(-count // preset.batch_size) for count in (forget, retain))
     own_alpha = preset.alpha if preset.alpha is not None else 5 / 3 * forget / (forget + retain)
     passes = max(1, int(preset.sweeps * of_retain / of_forget)) if epochs is None else epochs
@@ -156,57 +152,106 @@ def nabla_tau(
         most_epochs=most_epochs,
     )
     student = working_copy(network)
+    require_losses_per_sample(student, recipe, split.forget)
+    fixed = None if targets is None else complete(targets, student, split, recipe)
+    run = _Run(
+        network=student,
+        split=split,
+        recipe=recipe,
+        plan=plan,
+        batch_size=settings.batch_size,
+        term=partial(
+            forget_term,
+            per_sample=fixed is not None,
+            two_sided=two_sided,
+            scale_free=scale_free,
+        ),
+        levels=fixed,
+        class_matched=class_matched,
+        refresh_every=refresh_every,
+        train_mode=train_mode,
+        decay_per_step=decay_per_step,
+    )
     optimizer = torch.optim.AdamW(movable(student), lr=settings.rate, weight_decay=0.01)
     decay = torch.optim.lr_scheduler.LinearLR(
         optimizer, start_factor=1.0, end_factor=settings.final_rate, total_iters=plan.epochs
     )
-    term = partial(
-        forget_term,
-        per_sample=targets is not None,
-        two_sided=two_sided,
-        scale_free=scale_free,
-    )
-    log: dict[str, list[float]] = {name: [] for name in COLUMNS}
-    levels = torch.empty(0) if targets is None else complete(targets, student, split, recipe)
-    passes = 0
-    passes = 0
     with seeded(seed) as generator:
-        kept = paired_retain_rows(split, settings.batch_size, generator=generator)
-        for epoch in range(plan.epochs):
-            progress(epoch / plan.epochs, f"forget-epoch {epoch + 1} of {plan.epochs}")
-            if targets is None and epoch % refresh_every == 0:
-                levels = validation_levels(student, split, recipe, class_matched=class_matched)
-            student.train(train_mode)
-            batches = row_batches(len(split.forget), settings.batch_size, generator=generator)
-            for step, rows in enumerate(batches):
-                strength = plan.alpha_at(epoch, step, decay_per_step=decay_per_step)
-                forget = batch_losses(student, recipe, split.forget, rows)
-                retain = batch_losses(student, recipe, split.retain, next(kept))
-                level = levels[rows].to(forget)
-                loss = strength * term(forget, level) + (1 - strength) * retain.mean()
-                _descend(optimizer, loss)
-                _note(log, strength, level, forget.detach(), retain.detach())
-                passes += len(forget) + len(retain)
-            decay.step()
+        passes = _descend(run, optimizer, decay, generator, progress)
     steps = plan.epochs * plan.steps_per_epoch
-    return Unlearned(student.eval(), Trace(Stop.BUDGET, steps, passes, columns=log))
+    return Unlearned(student.eval(), Trace(Stop.BUDGET, steps, passes, columns=run.log))
 
 
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """What every step needs; `levels` is None where τ is to be taken from the validation set."""
+
+    network: nn.Module
+    split: Split
+    recipe: Recipe
+    plan: Schedule
+    batch_size: int
+    term: Callable[[Tensor, Tensor], Tensor]
+    levels: Tensor | None
+    class_matched: bool
+    refresh_every: int
+    train_mode: bool
+    decay_per_step: bool
+    log: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+
+
+def _descend(
+    run: _Run,
+    optimizer: torch.optim.Optimizer,
+    decay: torch.optim.lr_scheduler.LRScheduler,
+    generator: torch.Generator,
+    progress: Progress,
+) -> int:
+    """All forget-epochs; returns how many samples went forward and backward."""
+    passes = 0
+    levels = torch.empty(0)
+    kept = paired_retain_rows(run.split, run.batch_size, generator=generator)
+    for epoch in range(run.plan.epochs):
+        progress(epoch / run.plan.epochs, f"forget-epoch {epoch + 1} of {run.plan.epochs}")
+        if run.levels is not None:
+            levels = run.levels
+        elif epoch % run.refresh_every == 0:
+            levels = validation_levels(
+                run.network, run.split, run.recipe, class_matched=run.class_matched
+            )
+        run.network.train(run.train_mode)
+        batches = row_batches(len(run.split.forget), run.batch_size, generator=generator)
+        for step, rows in enumerate(batches):
+            alpha = run.plan.alpha_at(epoch, step, decay_per_step=run.decay_per_step)
+            passes += _step(run, optimizer, alpha=alpha, rows=rows, kept=next(kept), levels=levels)
+        decay.step()
+    return passes
+
+
+def _step(
+    run: _Run,
+    optimizer: torch.optim.Optimizer,
+    *,
+    alpha: float,
+    rows: Tensor,
+    kept: Tensor,
+    levels: Tensor,
+) -> int:
+    """One update; forget and retain samples go forward apart, so as not to share statistics."""
+    forget = batch_losses(run.network, run.recipe, run.split.forget, rows)
+    retain = batch_losses(run.network, run.recipe, run.split.retain, kept).mean()
+    level = levels[rows].to(forget)
+    loss = alpha * run.term(forget, level) + (1 - alpha) * retain
     if not bool(torch.isfinite(loss)):
         raise Diverged("the loss is not finite")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
-
-
-def _note(
-    log: dict[str, list[float]], alpha: float, level: Tensor, forget: Tensor, retain: Tensor
-) -> None:
-    mean, target = forget.mean().item(), level.mean().item()
-    values = (alpha, target, mean, retain.mean().item(), target - mean, float(mean < target))
-    for name, value in zip(COLUMNS, values, strict=True):
-        log[name].append(value)
+    mean, tau = float(forget.detach().mean()), float(level.mean())
+    row = (alpha, tau, mean, float(retain.detach()), tau - mean, float(mean < tau))
+    for name, value in zip(COLUMNS, row, strict=True):
+        run.log[name].append(value)
+    return len(rows) + len(kept)
 
 
 def validation_levels(
@@ -235,13 +280,3 @@ def _settings(preset: str, *, rate: float | None, batch_size: int | None) -> Pre
         raise ValueError(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
     own = PRESETS[preset]
     return replace(own, rate=rate or own.rate, batch_size=batch_size or own.batch_size)
-
-
-
-
-
-
-
-
-
-

@@ -6,7 +6,7 @@ Source: Kurmanji et al., "Towards Unbounded Machine Unlearning", arXiv 2302.0988
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.data import Batch, Split
+from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
@@ -55,33 +55,30 @@ def scrub(
         raise ValueError("SCRUB rewinds by held-out samples, and there are none")
     teacher = working_copy(network).requires_grad_(False)
     way = descent(network, rate=rate)
-    device = device_of(network)
-
-    def apart(batch: Batch) -> Tensor:
-        return divergence(
-            logits(teacher, batch), logits(way.network, batch), temperature=temperature
-        )
-
     stored: list[list[Tensor]] = []
+    gaps: list[float] = []
+
+    def apart(samples: Samples, rows: Tensor) -> Tensor:
+        batch = samples.rows(rows, device=device_of(network))
+        taught, learnt = logits(teacher, batch), logits(way.network, batch)
+        return divergence(taught, learnt, temperature=temperature)
+
     with seeded(seed) as generator:
         for epoch in range(epochs):
             progress(epoch / epochs, f"epoch {epoch + 1} of {epochs}")
             if epoch < max_epochs:
                 for rows in one_pass(split.forget, forget_batch_size, generator=generator):
-                    away = apart(split.forget.rows(rows, device=device))
+                    away = apart(split.forget, rows)
                     way.step(-away, samples=2 * len(rows), forget_divergence=away)
             for rows in one_pass(split.retain, batch_size, generator=generator):
                 keep = batch_losses(way.network, recipe, split.retain, rows).mean()
-                near = apart(split.retain.rows(rows, device=device))
-                loss = retain_weight * keep + distil_weight * near
+                loss = retain_weight * keep + distil_weight * apart(split.retain, rows)
                 way.step(loss, samples=3 * len(rows), retain_loss=keep)
             stored.append(saved(movable(way.network)))
-            way.columns.setdefault("forget_score_gap", []).append(
-                score_gap(way.network, split, recipe)
-            )
-    gaps = way.columns["forget_score_gap"]
+            gaps.append(score_gap(way.network, split, recipe))
     best = max(range(epochs), key=lambda epoch: (-gaps[epoch], epoch))
     put_back(movable(way.network), stored[best])
+    way.columns["forget_score_gap"] = gaps
     return way.ended(f"rewound to the weights after epoch {best + 1} of {epochs}")
 
 

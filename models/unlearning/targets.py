@@ -78,7 +78,7 @@ def goal_for(
         raise Diverged("the losses of the forget set are not finite before the first step")
     mean = float(targets.mean())
     if aim is Aim.ASCENT:
-        return Goal(aim, targets, band=-torch.inf, level=torch.inf, limit=torch.inf, slack=0.0)
+        return Goal(aim, targets, band=-torch.inf, level=0.0, limit=torch.inf, slack=0.0)
     excess = float((losses - targets).clamp(min=0).mean()) if aim is Aim.SAMPLES else 0.0
     level = mean + excess
     slack = TOLERANCE * abs(mean)
@@ -92,21 +92,32 @@ def goal_for(
     )
 
 
-def owed(goal: Goal, losses: Tensor, targets: Tensor) -> Tensor:
-    """The deficit of a batch, a scalar; its negative is what is raised. ASCENT owes −mean ℓ."""
+def owed(goal: Goal, losses: Tensor, targets: Tensor, *, count: int | None = None) -> Tensor:
+    """The deficit of a batch, a scalar; its negative is what is raised. ASCENT owes −mean ℓ.
+
+    `count`: of how many samples the batch consists, where these are only a part of it; the
+    gradients of the parts then add up to the batch's.
+    """
+    every = len(losses) if count is None else count
     if goal.aim is Aim.SAMPLES:
-        return (targets - losses).clamp(min=0).mean()
-    return (goal.level if goal.aim is Aim.MEAN else 0.0) - losses.mean()
+        return (targets - losses).clamp(min=0).sum() / every
+    return goal.level - losses.sum() / every
 
 
-def standing(goal: Goal, losses: Tensor) -> Standing:
-    """How the whole forget set stands, from its losses `[F]`."""
+def standing(goal: Goal, losses: Tensor, *, before: Standing | None = None) -> Standing:
+    """How the whole forget set stands, from its losses `[F]`.
+
+    A goal that had been reached `before` counts as reached within twice the slack, so that mending
+    the retain loss does not switch forgetting on again at every other step.
+    """
     deficit = float(owed(goal, losses, goal.targets))
     mean = float(losses.mean())
+    leeway = goal.slack if before is not None and before.reached else 0.0
     return Standing(
         owed=deficit,
         mean_loss=mean,
-        reached=deficit <= goal.band or mean >= goal.level - goal.slack,
+        reached=goal.aim is not Aim.ASCENT
+        and (deficit <= goal.band + leeway or mean >= goal.level - goal.slack - leeway),
         overshot=not mean <= goal.limit,  # a loss that is not a number is beyond every limit
     )
 
@@ -142,9 +153,7 @@ def class_means(values: Tensor, strata: Tensor, wanted: Tensor) -> Tensor:
     return means[asked]
 
 
-def _band(
-    losses: Tensor, targets: Tensor, aim: Aim, slack: float, spread: Tensor | None
-) -> float:
+def _band(losses: Tensor, targets: Tensor, aim: Aim, slack: float, spread: Tensor | None) -> float:
     """The mean deficit at which to stop; retrained networks leave one too, as they scatter."""
     if aim is Aim.MEAN:
         return slack

@@ -32,14 +32,12 @@ def further(reach: Reach) -> Reach:
 
 def nearer(reach: Reach) -> Reach:
     """After a step that was taken back."""
-    return replace(
-        reach, rate=reach.rate * SHRINK, growth=CAREFUL_GROWTH, undone=reach.undone + 1
-    )
+    return replace(reach, rate=reach.rate * SHRINK, growth=CAREFUL_GROWTH, undone=reach.undone + 1)
 
 
 @dataclass(frozen=True)
 class Harm:
-    """S2: the moving average of the retain loss that steps are predicted to cost beyond their worth.
+    """S2: the moving average of what steps are predicted to cost the retain set beyond their worth.
 
     `bad`: how many steps in a row it has been above nought.
     """

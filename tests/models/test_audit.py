@@ -298,9 +298,20 @@ def test_a_report_shows_every_network_on_every_set(case: Case) -> None:
         for network in ("parent", "served", "reference")
         for samples in ("forget", "retain", "validation", "test")
     }
-    assert {(one.network, one.samples) for one in report.utility} == pairs
+    whole = [one for one in report.utility if one.stratum is None]
+    assert {(one.network, one.samples) for one in whole} == pairs
     assert {(one.network, one.samples) for one in report.distributions} == pairs
     assert all(one.losses == sorted(one.losses) for one in report.distributions)
+
+
+def test_strata_of_the_test_set_add_up_to_it(case: Case) -> None:
+    report = report_of(case, case.retrained)
+
+    served = [one for one in report.utility if (one.network, one.samples) == ("served", "test")]
+    whole, *parts = sorted(served, key=lambda one: one.stratum is not None)
+    weighted = sum(part.utility.samples * part.utility.score.estimate for part in parts)
+    assert [part.stratum is None for part in parts] == [False] * 10
+    assert weighted / whole.utility.samples == pytest.approx(whole.utility.score.estimate)
 
 
 def test_the_attack_is_told_for_samples_that_steered_nothing_too(case: Case) -> None:

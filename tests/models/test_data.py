@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from itertools import chain
 
 import pytest
 import torch
@@ -69,7 +70,7 @@ def test_nothing_can_be_taken() -> None:
     nothing = samples.take(torch.zeros(4, dtype=torch.bool))
 
     assert len(nothing) == 0
-    assert list(nothing.batches(2)) == [] or numbers_in(nothing.batches(2)) == [[]]
+    assert nothing.subjects == ()
 
 
 def test_samples_are_found_by_their_names_in_the_order_asked_for() -> None:
@@ -105,7 +106,7 @@ def test_a_pass_is_shuffled_alike_under_one_seed() -> None:
 
     assert first == second
     assert first != other
-    assert sorted(sum(first, [])) == list(range(50))
+    assert sorted(chain(*first)) == list(range(50))
 
 
 def test_a_batch_of_chosen_rows_has_the_shape_of_the_whole() -> None:
@@ -134,7 +135,7 @@ def test_a_pass_visits_every_place_once(count: int, size: int, seed: int | None)
 
     pieces = [rows.tolist() for rows in row_batches(count, size, generator=generator)]
 
-    assert sorted(sum(pieces, [])) == list(range(count))
+    assert sorted(chain(*pieces)) == list(range(count))
     assert all(len(piece) <= size for piece in pieces)
 
 

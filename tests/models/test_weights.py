@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.weights import WeightsDoNotFit, digest, distance, load, save
@@ -23,7 +23,8 @@ class Tied(nn.Module):
         self.score.weight = self.embed.weight
 
     def forward(self, words: Tensor) -> Tensor:
-        return self.score(self.embed(words))
+        scores: Tensor = self.score(self.embed(words))
+        return scores
 
 
 def make_network(*, seed: int = 0, width: int = 4) -> nn.Sequential:
@@ -100,21 +101,21 @@ def test_views_into_one_memory_are_saved_whole(tmp_path: Path) -> None:
 
 def test_weights_that_do_not_fit_are_named_and_nothing_is_changed(tmp_path: Path) -> None:
     save(nn.Sequential(nn.Linear(3, 5), nn.Identity(), nn.Identity(), nn.ReLU()), tmp_path / "w")
-    network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2, bias=False))
-    before = network[0].weight.clone()
+    first, second = nn.Linear(3, 4), nn.Linear(4, 2, bias=False)
+    before = first.weight.clone()
 
     with pytest.raises(WeightsDoNotFit) as refusal:
-        load(network, tmp_path / "w")
+        load(nn.Sequential(first, second), tmp_path / "w")
 
     assert "missing: 1.weight" in str(refusal.value)
     assert "0.weight is float32[5, 3] and not float32[4, 3]" in str(refusal.value)
-    assert torch.equal(network[0].weight, before)
+    assert torch.equal(first.weight, before)
 
 
 def test_tensors_that_the_network_lacks_are_named(tmp_path: Path) -> None:
     save(make_network(), tmp_path / "w")
 
-    with pytest.raises(WeightsDoNotFit, match=r"unexpected: 1\.bias, .*1\.weight"):
+    with pytest.raises(WeightsDoNotFit, match=r"unexpected: .*1\.bias, .*1\.weight"):
         load(nn.Sequential(nn.Linear(3, 4), nn.Identity(), nn.Linear(4, 2)), tmp_path / "w")
 
 
@@ -137,8 +138,6 @@ def test_values_that_are_not_finite_are_not_saved(tmp_path: Path, value: float) 
 
 
 def test_values_that_are_not_finite_are_not_loaded(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     save_file({"weight": torch.full((2, 2), math.nan), "bias": torch.zeros(2)}, tmp_path / "w")
     network = nn.Linear(2, 2)
 

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import URL
 from starlette.testclient import TestClient
 
 from app.config import Settings
 from app.main import create_app
+from tests.conftest import database, plain
 
-PATIENCE = 120.0
+PATIENCE = 60.0
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.celery_app")
 
 
@@ -65,29 +68,35 @@ class Stack:
         return response.json()
 
 
-@pytest.fixture
-def stack(fresh_database: str, valkey_url: str, tmp_path: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def stack(
+    database_server: URL, template: URL, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """A stack whose workers know the tiny recipe; leases are short, so that tests need not wait."""
-    environment = {
-        "LACUNA_DATABASE_URL": fresh_database,
-        "LACUNA_REDIS_URL": valkey_url,
-        "LACUNA_DATA_DIR": str(tmp_path),
-        "LACUNA_PEPPER": "pepper",
-        "LACUNA_RECIPES": "tests.workers.tiny:recipe",
-        "LACUNA_LEASE_SECONDS": "4",
-        "LACUNA_SWEEP_SECONDS": "0.5",
-        "LACUNA_WORKER_GONE_SECONDS": "9",
-        "OMP_NUM_THREADS": "1",
-    }
-    settings = Settings(
-        database_url=fresh_database,
-        redis_url=valkey_url,
-        data_dir=tmp_path,
-        pepper="pepper",
-        worker_gone_seconds=9,
-    )
-    with TestClient(create_app(settings)) as http:
-        stack = Stack(environment, http)
-        yield stack
-        for name in list(stack.processes):
-            stack.kill(name)
+    folder = tmp_path_factory.mktemp("stack")
+    with database(database_server, template=template) as url:
+        settings = Settings(
+            database_url=plain(url),
+            redis_url=valkey_url,
+            data_dir=folder,
+            pepper=SecretStr("pepper"),
+            worker_gone_seconds=9,
+        )
+        environment = {
+            "LACUNA_DATABASE_URL": settings.database_url,
+            "LACUNA_REDIS_URL": settings.redis_url,
+            "LACUNA_DATA_DIR": str(folder),
+            "LACUNA_PEPPER": "pepper",
+            "LACUNA_RECIPES": "tests.workers.tiny:recipe",
+            "LACUNA_LEASE_SECONDS": "4",
+            "LACUNA_SWEEP_SECONDS": "0.5",
+            "LACUNA_WORKER_GONE_SECONDS": "9",
+            "OMP_NUM_THREADS": "1",
+        }
+        with TestClient(create_app(settings)) as http:
+            stack = Stack(environment, http)
+            stack.start_worker()
+            stack.start_clerk_and_beat()
+            yield stack
+            for name in list(stack.processes):
+                stack.kill(name)

@@ -1,3 +1,5 @@
+"""The whole way with real processes; each test has a dataset, people and a model of its own."""
+
 import io
 import json
 import signal
@@ -10,32 +12,32 @@ from tests.workers.conftest import Stack
 POLICY = {"max_wait_seconds": 0.0, "reference_seconds": 60.0}
 
 
-def import_everyone(stack: Stack) -> None:
+def import_everyone(stack: Stack, name: str) -> None:
     pool = tiny.pool()
     assert pool.subjects is not None
     lines = "".join(
-        json.dumps({"sample_id": sample_id, "subject": subject}) + "\n"
+        json.dumps({"sample_id": sample_id, "subject": f"{name}-{subject}"}) + "\n"
         for sample_id, subject in zip(pool.ids, pool.subjects, strict=True)
     )
-    stack.post("/v1/datasets", json={"name": "tiny"})
+    stack.post("/v1/datasets", json={"name": name})
     stack.post(
-        "/v1/datasets/tiny/samples",
+        f"/v1/datasets/{name}/samples",
         content=lines,
         headers={"Content-Type": "application/x-ndjson"},
     )
 
 
-def train_first_version(stack: Stack, **policy: object) -> None:
-    import_everyone(stack)
+def train_first_version(stack: Stack, name: str, **policy: object) -> None:
+    import_everyone(stack, name)
     stack.until(lambda: stack.get("/v1/workers"))
-    body = {"name": "tiny", "recipe": "tiny", "dataset": "tiny", "policy": POLICY | policy}
+    body = {"name": name, "recipe": "tiny", "dataset": name, "policy": POLICY | policy}
     stack.post("/v1/models", json=body)
-    stack.until(lambda: stack.get("/v1/models/tiny")["live"])
+    stack.until(lambda: stack.get(f"/v1/models/{name}")["live"])
 
 
-def ask_for(stack: Stack, *people: int) -> list[str]:
+def ask_for(stack: Stack, name: str, *people: int) -> list[str]:
     return [
-        stack.post("/v1/deletion-requests", json={"subject": f"person-{person:03d}"})["id"]
+        stack.post("/v1/deletion-requests", json={"subject": f"{name}-person-{person:03d}"})["id"]
         for person in people
     ]
 
@@ -44,21 +46,27 @@ def finished(stack: Stack, request_id: str) -> bool:
     return bool(stack.get(f"/v1/deletion-requests/{request_id}")["state"] == "completed")
 
 
+def active_job(stack: Stack, name: str) -> str:
+    return str(stack.until(lambda: stack.get(f"/v1/models/{name}")["active_job"]))
+
+
+def state_of(stack: Stack, job_id: str) -> str:
+    return str(stack.get(f"/v1/jobs/{job_id}")["state"])
+
+
 @pytest.mark.timeout(240)
 def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stack: Stack) -> None:
-    stack.start_worker()
-    stack.start_clerk_and_beat()
-    train_first_version(stack, max_wait_seconds=1.0)
+    train_first_version(stack, "batch", max_wait_seconds=2.0)
 
-    asked = ask_for(stack, 1, 2, 3)
+    asked = ask_for(stack, "batch", 1, 2, 3)
     stack.until(lambda: all(finished(stack, request_id) for request_id in asked))
 
-    first, second = stack.get("/v1/models/tiny/versions")
+    first, second = stack.get("/v1/models/batch/versions")
     assert (first["state"], second["state"]) == ("withdrawn", "published")
     assert second["training_set_size"] == tiny.POOL - 3 * tiny.EACH
     assert second["weights_digest"] != first["weights_digest"]
-    assert stack.http.get("/v1/models/tiny/versions/1/weights").status_code == 410
-    weights = stack.http.get("/v1/models/tiny/versions/2/weights")
+    assert stack.http.get("/v1/models/batch/versions/1/weights").status_code == 410
+    weights = stack.http.get("/v1/models/batch/versions/2/weights")
     assert len(weights.content) == int(weights.headers["content-length"])
     job = stack.get(f"/v1/jobs/{second['job_id']}")
     assert job["state"] == "succeeded"
@@ -70,12 +78,10 @@ def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stac
 
 @pytest.mark.timeout(240)
 def test_a_job_whose_worker_is_killed_still_ends_with_exactly_one_new_version(stack: Stack) -> None:
-    stack.start_worker()
-    stack.start_clerk_and_beat()
-    train_first_version(stack, route="retrain")
-    (asked,) = ask_for(stack, 4)
-    job = stack.until(lambda: stack.get("/v1/models/tiny")["active_job"])
-    stack.until(lambda: stack.get(f"/v1/jobs/{job}")["state"] == "unlearning")
+    train_first_version(stack, "killed", route="retrain")
+    (asked,) = ask_for(stack, "killed", 4)
+    job = active_job(stack, "killed")
+    stack.until(lambda: state_of(stack, job) == "unlearning")
 
     stack.kill("worker")
     stack.start_worker()
@@ -84,19 +90,17 @@ def test_a_job_whose_worker_is_killed_still_ends_with_exactly_one_new_version(st
     ended = stack.get(f"/v1/jobs/{job}")
     assert ended["state"] == "succeeded"
     assert ended["attempt"] == 2
-    assert [version["number"] for version in stack.get("/v1/models/tiny/versions")] == [1, 2]
+    assert [version["number"] for version in stack.get("/v1/models/killed/versions")] == [1, 2]
 
 
 @pytest.mark.timeout(240)
 def test_a_request_posted_while_no_worker_runs_completes_when_one_comes(stack: Stack) -> None:
-    stack.start_worker()
-    stack.start_clerk_and_beat()
-    train_first_version(stack, route="retrain")
+    train_first_version(stack, "absent", route="retrain")
     stack.kill("worker", signal.SIGTERM)
 
-    (asked,) = ask_for(stack, 5)
-    job = stack.until(lambda: stack.get("/v1/models/tiny")["active_job"])
-    assert stack.get(f"/v1/jobs/{job}")["state"] == "queued"
+    (asked,) = ask_for(stack, "absent", 5)
+    job = active_job(stack, "absent")
+    assert state_of(stack, job) == "queued"
     stack.start_worker()
 
     stack.until(lambda: finished(stack, asked))
@@ -104,25 +108,23 @@ def test_a_request_posted_while_no_worker_runs_completes_when_one_comes(stack: S
 
 @pytest.mark.timeout(240)
 def test_uploaded_weights_forget_like_trained_ones(stack: Stack) -> None:
-    stack.start_worker()
-    stack.start_clerk_and_beat()
-    train_first_version(stack, route="retrain")
-    weights = stack.http.get("/v1/models/tiny/versions/1/weights").content
-    body = {"name": "other", "recipe": "tiny", "dataset": "tiny", "train": False, "policy": POLICY}
-    stack.post("/v1/models", json=body)
+    train_first_version(stack, "first", route="retrain")
+    weights = stack.http.get("/v1/models/first/versions/1/weights").content
+    body = {"name": "second", "recipe": "tiny", "dataset": "first", "train": False}
+    stack.post("/v1/models", json=body | {"policy": POLICY})
     stack.post(
-        "/v1/models/other/versions",
+        "/v1/models/second/versions",
         files={
             "weights": io.BytesIO(weights),
             "training_set": io.BytesIO("\n".join(tiny.pool().ids).encode()),
         },
     )
 
-    (asked,) = ask_for(stack, 6)
+    (asked,) = ask_for(stack, "first", 6)
     stack.until(lambda: finished(stack, asked))
 
     erasures = stack.get(f"/v1/deletion-requests/{asked}")["erasures"]
     assert {(erasure["model"], erasure["state"]) for erasure in erasures} == {
-        ("tiny", "forgotten"),
-        ("other", "forgotten"),
+        ("first", "forgotten"),
+        ("second", "forgotten"),
     }

@@ -1,0 +1,282 @@
+"""HAMU's loop: look where the forget set stands, accept or take back, plan, move."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+
+import torch
+from torch import Tensor, nn
+
+from models.data import Samples, Split
+from models.progress import Progress
+from models.recipe import Recipe
+from models.training import evaluate
+from models.unlearning import blocks as flat
+from models.unlearning.blocks import Blocks
+from models.unlearning.contract import Stop
+from models.unlearning.gradients import batch_losses, full_batches, gradient
+from models.unlearning.hamu_pace import Pace, next_plan
+from models.unlearning.hamu_step import (
+    NO_GRADIENT,
+    Floats,
+    Plan,
+    clip,
+    cosines,
+    thresholds,
+)
+from models.unlearning.metric import Curvature, precondition
+from models.unlearning.targets import Aim, Goal, Standing, owed, standing
+from models.unlearning.team import Team, add_up, assemble, part
+from models.unlearning.trust import KEPT_PROMISE, Harm, Reach, after_step, further, nearer
+
+FAILURES = 10  # steps taken back in a row before it is given up
+LOOK_EVERY = 5  # steps between two looks at a forget set that is larger than its batch
+
+COLUMNS = (
+    "kappa",
+    "cosine",
+    "easy_threshold",
+    "hard_threshold",
+    "share",
+    "capacity",
+    "rate",
+    "direct_share",
+    "promised_gain",
+    "realised_gain",
+    "promised_retain_change",
+    "forget_loss",
+    "retain_loss",
+    "owed",
+    "harm",
+    "harm_average",
+    "shortfall",
+    "undone",
+)
+
+
+@dataclass
+class Run:
+    """What steps need, and what they change.
+
+    `good`: the weights of the last look that was accepted. `calm`: the same, before harm was
+    predicted. `last`: where the forget set stood then. `promised`: forget gain promised since.
+    """
+
+    network: nn.Module
+    split: Split
+    recipe: Recipe
+    blocks: Blocks
+    goal: Goal
+    pace: Pace
+    curvature: Curvature
+    trust: bool
+    max_norm: float | None
+    price: float
+    patience: int
+    mending: int
+    autocast: torch.dtype | None
+    reach: Reach
+    good: Tensor
+    calm: Tensor
+    team: Team
+    last: Standing | None = None
+    harm: Harm = field(default_factory=Harm)
+    promised: float = 0.0
+    mended: int = 0
+    passes: int = 0
+    notes: list[str] = field(default_factory=list)
+    log: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+
+
+def forget(
+    run: Run,
+    *,
+    steps: int,
+    batch_size: int,
+    forget_batch: int,
+    generator: torch.Generator,
+    progress: Progress,
+) -> Stop:
+    """Take steps until there is a reason to stop; the network then has the last good weights.
+
+    A forget set that fits into one batch is used whole, and looked at before every step for
+    nothing: the losses that give the gradient also say where it stands.
+    """
+    whole = len(run.split.forget) <= forget_batch
+    every = 1 if whole else LOOK_EVERY
+    forget_rows = _rows(run.split.forget, forget_batch, whole=whole, generator=generator)
+    retain_rows = full_batches(len(run.split.retain), batch_size, generator=generator)
+    since = every
+    for step in range(steps):
+        rows = next(forget_rows)
+        losses = part_losses(run, run.split.forget, rows)
+        if since >= every:
+            seen = whole_losses(run, losses, rows) if whole else all_forget_losses(run)
+            stop, accepted = look(run, standing(run.goal, seen, before=run.last))
+            if stop is not None:
+                return stop
+            if not accepted:
+                continue
+            since = 0
+        since += 1
+        _announce(run, step / steps, progress)
+        stop = take_step(run, losses, rows, next(retain_rows))
+        if stop is not None:
+            return stop
+    stop, _ = look(run, standing(run.goal, all_forget_losses(run), before=run.last))
+    return stop or Stop.BUDGET
+
+
+def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
+    """Judge what was done since the last look: a reason to stop, and whether it is accepted.
+
+    It is taken back where the forget set is now forgotten too well, or is further from its goal by
+    more than the promise of coming nearer. A promise that is merely missed is no reason, because
+    under a hinge per sample some of them always step back over the edge.
+    """
+    gained = 0.0 if run.last is None else run.last.owed - now.owed
+    if run.last is not None and run.log["share"]:
+        run.log["realised_gain"][-1] = gained
+    astray = run.last is not None and gained < -max(run.promised, run.goal.slack)
+    if run.trust and run.last is not None and (now.overshot or astray):
+        flat.restore(run.blocks, run.good)
+        run.log["undone"][-1] = 1.0
+        run.reach, run.promised = nearer(run.reach), 0.0
+        if run.reach.undone < FAILURES:
+            return None, False
+        run.notes.append(f"{FAILURES} steps in a row had to be taken back")
+        return Stop.BUDGET, False
+    if run.last is not None and gained >= KEPT_PROMISE * run.promised:
+        run.reach = further(run.reach)
+    run.last, run.promised = now, 0.0
+    run.good.copy_(run.blocks.weights)
+    if run.harm.bad == 0:
+        run.calm.copy_(run.blocks.weights)
+    return (Stop.FORGOTTEN if now.reached and run.mended >= run.mending else None), True
+
+
+def take_step(run: Run, losses: Tensor, rows: Tensor, retain_rows: Tensor) -> Stop | None:
+    """One HAMU step, with quota nought where the goal is reached; or the reason not to take it."""
+    assert run.last is not None
+    kept = part_losses(run, run.split.retain, retain_rows).sum() / len(retain_rows)
+    root = _slopes(run, kept, losses, rows)
+    triples = flat.triples(run.blocks)
+    clipped, of_retain, of_forget = (
+        clip(triples, run.max_norm) if run.max_norm is not None else (triples, 1.0, 1.0)
+    )
+    due = 0.0 if run.last.reached else due_now(run.goal, run.last) * of_forget
+    plan = next_plan(clipped, pace=run.pace, owed=due, cap=run.reach.rate)
+    gain, change = plan.forget_gain / of_forget, plan.retain_change / of_retain
+    excess = change - run.price * gain
+    if not run.last.reached:
+        run.harm = after_step(run.harm, excess)
+    _note(run, triples, plan, gain, change, excess, float(add_up(run.team, kept.detach())))
+    stop = _reason_not_to(run, plan)
+    if stop is not None:
+        flat.restore(run.blocks, run.calm if stop is Stop.HARM else run.good)
+        return stop
+    if root is not None:
+        run.blocks.own_slopes.mul_(root)
+    flat.move(run.blocks, by_retain=plan.retain * of_retain, by_forget=plan.forget * of_forget)
+    run.promised += gain
+    run.mended += run.last.reached
+    return None
+
+
+def due_now(goal: Goal, now: Standing) -> float:
+    """What is owed, without end where the aim has none."""
+    return torch.inf if goal.aim is Aim.ASCENT else now.owed
+
+
+def _slopes(run: Run, kept: Tensor, losses: Tensor, rows: Tensor) -> Tensor | None:
+    """Put both gradients in their buffer, scaled by M^-½, which is returned."""
+    parameters, autocast = run.blocks.parameters, run.autocast
+    targets = run.goal.targets[part(run.team, rows).to(losses.device)]
+    debt = owed(run.goal, losses, targets, count=len(rows))
+    flat.fill(run.blocks.retain_views, gradient(kept, parameters, autocast=autocast))
+    flat.fill(run.blocks.forget_views, gradient(-debt, parameters, autocast=autocast))
+    flat.sum_slopes(run.blocks)
+    return precondition(run.blocks, run.curvature)
+
+
+def _reason_not_to(run: Run, plan: Plan) -> Stop | None:
+    assert run.last is not None
+    if run.harm.bad >= run.patience:
+        return Stop.HARM
+    if plan.shortfall > 0:
+        run.notes.append(f"the bound exceeds what the trust region allows by {plan.shortfall:.3g}")
+        return Stop.INFEASIBLE
+    if plan.capacity <= NO_GRADIENT and not run.last.reached:
+        return Stop.ZERO_GRADIENT
+    return None
+
+
+def _rows(
+    samples: Samples, size: int, *, whole: bool, generator: torch.Generator
+) -> Iterator[Tensor]:
+    if whole:
+        return repeat(torch.arange(len(samples)))
+    return full_batches(len(samples), size, generator=generator)
+
+
+def part_losses(run: Run, samples: Samples, rows: Tensor) -> Tensor:
+    """Losses, with their graph, of this rank's part of the batch: all of it in a team of one."""
+    run.passes += len(rows)
+    own = part(run.team, rows)
+    losses = batch_losses(run.network, run.recipe, samples, own, autocast=run.autocast)
+    return losses.to(run.blocks.weights.dtype)
+
+
+def whole_losses(run: Run, losses: Tensor, rows: Tensor) -> Tensor:
+    """`[F]`: the losses of a batch that is the whole forget set, from every rank's part of it."""
+    return assemble(run.team, losses.detach(), part(run.team, rows), len(rows))
+
+
+def all_forget_losses(run: Run) -> Tensor:
+    """`[F]`: the losses of the whole forget set, by a pass of its own."""
+    everyone = torch.arange(len(run.split.forget))
+    own = part(run.team, everyone)
+    samples = run.split.forget.take(own) if run.team.size > 1 else run.split.forget
+    losses = evaluate(run.network, samples, run.recipe.losses).to(run.goal.targets)
+    return assemble(run.team, losses, own, len(everyone))
+
+
+def _announce(run: Run, share: float, progress: Progress) -> None:
+    assert run.last is not None
+    doing = "mending" if run.last.reached else "forgetting"
+    progress(share, f"{doing}, {run.last.owed:.3g} owed, forget loss {run.last.mean_loss:.3g}")
+
+
+def _note(
+    run: Run,
+    triples: Floats,
+    plan: Plan,
+    gain: float,
+    change: float,
+    excess: float,
+    retain_loss: float,
+) -> None:
+    assert run.last is not None
+    limits = thresholds(triples, share=plan.share)
+    row = (
+        triples[:, 2].sum(),
+        cosines(triples).mean(),
+        limits.easy.sum(),
+        limits.hard.sum(),
+        plan.share,
+        plan.capacity,
+        plan.rate,
+        plan.direct.mean(),
+        gain,
+        0.0,
+        change,
+        run.last.mean_loss,
+        retain_loss,
+        run.last.owed,
+        excess,
+        run.harm.average,
+        plan.shortfall,
+        0.0,
+    )
+    for name, value in zip(COLUMNS, row, strict=True):
+        run.log[name].append(float(value))

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.unlearning.blocks import Blocks, fill, lay_out, move, triples
+from models.unlearning.contract import Diverged
+from models.unlearning.hamu_step import capacity, plan
+from models.unlearning.metric import Metric, curvature_of, precondition
+
+SHAPES: list[tuple[int, ...]] = [
+    (3, 5),
+    (),
+    (300,),
+    (2, 16, 16),
+    (7,),
+]  # less than a chunk, one number, across chunks
+
+
+def tensors(seed: int, shapes: list[tuple[int, ...]] = SHAPES) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def filled(
+    shapes: list[tuple[int, ...]] = SHAPES,
+) -> tuple[Blocks, list[Tensor], list[Tensor]]:
+    """Weights, and a retain and a forget gradient for them."""
+    blocks, retain, forget = (lay_out(tensors(0, shapes)), tensors(1, shapes), tensors(2, shapes))
+    forget = [own + 0.5 * other for own, other in zip(forget, retain, strict=True)]
+    fill(blocks.retain_views, retain)
+    fill(blocks.forget_views, forget)
+    return blocks, retain, forget
+
+
+def inner(left: list[Tensor], right: list[Tensor]) -> float:
+    return sum(float((a.double() * b.double()).sum()) for a, b in zip(left, right, strict=True))
+
+
+def test_triples_are_the_inner_products_of_each_tensor() -> None:
+    blocks, retain, forget = filled()
+
+    found = triples(blocks)
+
+    for row, own, other in zip(found, retain, forget, strict=True):
+        exact = [inner([a], [b]) for a, b in ((own, own), (other, other), (own, other))]
+        assert row.tolist() == pytest.approx(exact, rel=1e-6, abs=1e-6 * max(exact))
+
+
+def test_weights_move_by_each_blocks_own_coefficients() -> None:
+    blocks, retain, forget = filled()
+    by_retain, by_forget = np.linspace(-1, 0, 5), np.linspace(0, 2, 5)
+
+    move(blocks, by_retain=by_retain, by_forget=by_forget)
+
+    for place, start in enumerate(tensors(0)):
+        expected = start + by_retain[place] * retain[place] + by_forget[place] * forget[place]
+        torch.testing.assert_close(blocks.parameters[place], expected)
+
+
+def test_half_precision_weights_remember_steps_too_small_for_them() -> None:
+    parameter = torch.ones(4, dtype=torch.bfloat16)
+    blocks = lay_out([parameter])
+    fill(blocks.retain_views, [torch.ones(4)])
+
+    for _ in range(64):  # each is an eighth of the distance to the next number up
+        move(blocks, by_retain=np.array([2.0**-10]), by_forget=np.zeros(1))
+
+    assert parameter.tolist() == [1 + 2.0**-4] * 4
+
+
+def test_a_gradient_that_is_not_a_number_is_found_wherever_it_is() -> None:
+    blocks, _, _ = filled()
+    blocks.forget_views[3][1, 2, 3] = torch.nan
+
+    with pytest.raises(Diverged, match="gradient is not finite"):
+        triples(blocks)
+
+
+def test_parameters_on_several_devices_are_refused() -> None:
+    with pytest.raises(ValueError, match="several devices"):
+        lay_out([torch.ones(2), torch.ones(2, device="meta")])
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_quota_and_radius_hold_exactly_in_every_metric(metric: Metric) -> None:
+    shapes = SHAPES[2:]  # a block of one number has no angle but 0 and π
+    blocks, retain, forget = filled(shapes)
+    curvature = curvature_of(blocks, metric, decay=0.9)
+    curvature.mean_square.copy_(torch.rand_like(curvature.mean_square))
+    curvature.weight = 0.5
+
+    root = precondition(blocks, curvature)
+    made = plan(triples(blocks), rate=0.1, share=0.6)
+    if root is not None:
+        blocks.own_slopes.mul_(root)
+    move(blocks, by_retain=made.retain, by_forget=made.forget)
+    step = [end - start for end, start in zip(blocks.parameters, tensors(0, shapes), strict=True)]
+
+    assert not made.direct.any()
+    assert inner(forget, step) == pytest.approx(made.forget_gain, rel=1e-4)
+    assert inner(retain, step) == pytest.approx(made.retain_change, rel=1e-4)
+    assert made.forget_gain == pytest.approx(0.6 * 0.1 * made.capacity, rel=1e-6)
+    if root is not None:
+        inverse_root = blocks.weights.clone()
+        blocks.weights.copy_(root)
+        roots = [view.clone() for view in blocks.weight_views]
+        blocks.weights.copy_(inverse_root)
+        scaled_step = [d / r for d, r in zip(step, roots, strict=True)]
+        scaled_slope = [g * r for g, r in zip(retain, roots, strict=True)]
+        assert inner(scaled_step, scaled_step) == pytest.approx(
+            0.01 * inner(scaled_slope, scaled_slope), rel=1e-4
+        )
+
+
+def test_adams_metric_is_the_root_of_the_mean_square_and_fishers_the_mean_square() -> None:
+    for metric, power in ((Metric.ADAM, 1.0), (Metric.FISHER, 2.0)):
+        blocks, retain, _ = filled()
+
+        root = precondition(blocks, curvature_of(blocks, metric, decay=0.9))
+
+        assert root is not None
+        mean = float(sum(g.abs().pow(power).sum() for g in retain)) / blocks.size
+        expected = [g * (g.abs().pow(power) + 0.01 * mean).rsqrt() for g in retain]
+        for view, scaled in zip(blocks.retain_views, expected, strict=True):
+            torch.testing.assert_close(view, scaled)
+
+
+def test_a_retain_set_without_a_gradient_leaves_the_metric_finite() -> None:
+    blocks, _, forget = filled()
+    blocks.slopes[0].zero_()
+
+    precondition(blocks, curvature_of(blocks, Metric.ADAM, decay=0.9))
+
+    assert capacity(triples(blocks)) == 0.0
+    for view, own in zip(blocks.forget_views, forget, strict=True):
+        assert torch.equal(view, own)

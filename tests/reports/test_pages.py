@@ -1,0 +1,181 @@
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session
+
+from app.ledger.tables import Job
+from app.reports import html
+from app.reports.document import document
+from app.reports.job_report import JobReport, job_report
+from app.reports.landing import Landing, landing
+from app.reports.numbers import duration, number, score, signed
+from tests import factories
+from tests.reports import stages
+from tests.reports.reading import Page, read_page
+
+HOSTILE = '<script>alert("x")</script>\'&'
+
+
+def report_of(session: Session, job: Job) -> JobReport:
+    session.flush()
+    session.expire_all()
+    return job_report(session, job.id)
+
+
+def page_of(report: JobReport) -> Page:
+    return read_page(html.job_page(report, document(report).sha256))
+
+
+def begun(session: Session) -> Job:
+    job = stages.carried(session, stages.claimed(session), "begin")
+    job.progress = {"share": 0.4, "words": "step 24 of 60", "eta_seconds": 3.5}
+    return job
+
+
+def awaiting(session: Session) -> Job:
+    return stages.carried(session, stages.claimed(session, approval=True), "begin", "assess")
+
+
+def escalating(session: Session) -> Job:
+    job = stages.claimed(session)
+    return stages.carried(session, job, "begin", "assess", "unlearn", "audit", verdict="escalate")
+
+
+def without_reference(session: Session) -> Job:
+    return stages.succeeded(session, references=0)
+
+
+def not_finite(session: Session) -> Job:
+    """An audit that could measure nothing but the version before."""
+    told = stages.answers(verdict="escalate")
+    for part in ("utility", "distributions", "attacks"):
+        told["audit"][part] = [one for one in told["audit"][part] if one["network"] != "served"]
+    told["audit"] |= {"finite": False, "movement": None, "changes": [], "numbers": {}}
+    told["audit"]["route"] = "retrain"
+    job = stages.claimed(session, route="retrain")
+    return stages.carried(session, job, "begin", "assess", "unlearn", "audit", **told)
+
+
+def broken(session: Session) -> Job:
+    return stages.failed(session, {"code": "child_died", "detail": "out of memory"})
+
+
+OPEN = [stages.queued, begun, awaiting, escalating, not_finite]
+ENDED = [stages.succeeded, without_reference, stages.untouched, stages.trained, broken]
+
+
+@pytest.mark.parametrize("stage", [*OPEN, *ENDED])
+def test_the_page_of_every_stage_is_well_formed_and_needs_nothing_from_elsewhere(
+    session: Session, stage: Callable[[Session], Job]
+) -> None:
+    page = page_of(report_of(session, stage(session)))
+
+    assert page.all("script") == []
+    assert page.all("link") == []
+    assert page.all("img") == []
+    assert [style for _, attributes in page.elements if (style := attributes.get("style"))] == []
+    assert "None" not in page.text
+    assert re.search(r"\bnan\b", page.text) is None
+
+
+@pytest.mark.parametrize("stage", [*OPEN, *ENDED])
+def test_only_the_page_of_an_unfinished_job_reloads_itself(
+    session: Session, stage: Callable[[Session], Job]
+) -> None:
+    page = page_of(report_of(session, stage(session)))
+
+    reloads = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "refresh"]
+    assert reloads == (["5"] if stage in OPEN else [])
+
+
+def test_the_page_shows_the_digest_of_the_json(session: Session) -> None:
+    report = report_of(session, stages.succeeded(session))
+
+    assert document(report).sha256 in page_of(report).text
+
+
+def test_the_page_has_the_numbers_of_the_json_with_their_intervals(session: Session) -> None:
+    report = report_of(session, stages.succeeded(session))
+    assert report.audit is not None
+    assert report.decision is not None
+    assert report.costs is not None
+
+    text = page_of(report).text
+
+    for one in report.audit.utility:
+        interval = one.utility.score
+        low, high = score(interval.low), score(interval.high)
+        assert f"{score(interval.estimate)} [{low}, {high}]" in text
+    for leak in report.audit.leaks:
+        low, high = signed(leak.after.low), signed(leak.after.high)
+        assert f"{signed(leak.after.estimate)} [{low}, {high}] ±{score(leak.margin)}" in text
+    for value in [*report.decision.numbers.values(), *report.decision.thresholds.values()]:
+        assert " ".join(number(value).split()) in text
+    assert " ".join(f"together {duration(report.costs.total)}".split()) in text
+
+
+def test_the_audits_sentences_and_the_reasons_stand_there_word_for_word(session: Session) -> None:
+    report = report_of(session, stages.succeeded(session))
+    assert report.audit is not None
+    assert report.decision is not None
+
+    text = page_of(report).text
+
+    for sentence in [*report.audit.sentences, *report.decision.reasons]:
+        assert sentence in text
+
+
+def test_what_others_wrote_is_text_and_never_markup(session: Session) -> None:
+    job = stages.queued(session, name=HOSTILE)
+    factories.claim(session, job)
+    told = stages.answers()
+    told["audit"]["sentences"] = [HOSTILE]
+    told["unlearn"]["trace"]["stop"] = HOSTILE
+    stages.carried(session, job, "begin", "assess", "unlearn", "audit", **told)
+    assert job.decision is not None
+    job.decision = job.decision | {"reasons": [HOSTILE]}
+    job.progress = {"share": 0.1, "words": HOSTILE}
+    job.error = {"code": HOSTILE, "detail": HOSTILE}
+
+    page = page_of(report_of(session, job))
+
+    assert page.all("script") == []
+    assert page.text.count(HOSTILE) >= 7
+
+
+def test_plots_show_each_network_and_say_in_words_what_they_show(session: Session) -> None:
+    page = page_of(report_of(session, stages.succeeded(session)))
+
+    pictures = [svg for svg in page.all("svg") if svg.get("role") == "img"]
+    names = [svg["aria-labelledby"].split()[0].removesuffix("-title") for svg in pictures]
+    networks = ["parent", "served", "reference"]
+    panels = [f"{measure}-{one}" for measure in ("loss", "confidence") for one in networks]
+    assert names == ["leaks", *panels, "utility"]
+
+
+def test_the_policy_allows_the_stylesheet_that_is_inside() -> None:
+    source = html.landing_page(Landing(version="1", models=(), jobs=()))
+
+    style = source.partition("<style>")[2].partition("</style>")[0]
+    assert style == html.STYLE
+    assert "'sha256-" in html.POLICY
+
+
+def test_the_landing_page_names_models_and_links_reports(session: Session) -> None:
+    job = stages.succeeded(session)
+    session.flush()
+    session.expire_all()
+
+    page = read_page(html.landing_page(landing(session)))
+
+    links = [link["href"] for link in page.all("a")]
+    assert f"/v1/jobs/{job.id}/report" in links
+    assert "/v1/models/faces" in links
+    assert "2, by unlearning (HAMU)" in page.text
+
+
+def test_the_landing_page_of_an_empty_service_says_what_to_do(session: Session) -> None:
+    page = read_page(html.landing_page(landing(session)))
+
+    assert "No model is registered yet" in page.text

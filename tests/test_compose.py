@@ -1,0 +1,146 @@
+"""What can be told of the images and of docker-compose.yml without a Docker engine."""
+
+import re
+from fnmatch import fnmatch
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.config import Settings
+from app.queue import CHORES, JOBS
+
+ROOT = Path(__file__).parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SECRETS = {"POSTGRES_PASSWORD", "LACUNA_PEPPER"}
+
+
+def targets() -> dict[str, str]:
+    """The stages of the Dockerfile: name to instructions."""
+    stages = re.split(r"^FROM \S+ AS (\w+)\n", DOCKERFILE, flags=re.MULTILINE)[1:]
+    return dict(zip(stages[::2], stages[1::2], strict=True))
+
+
+def words(service: dict[str, Any]) -> list[str]:
+    """The command of a service: its own, or that of its image."""
+    if "command" in service:
+        return [str(word) for word in service["command"]]
+    if "build" not in service:
+        return []
+    command = targets()[service["build"]["target"]].rpartition("CMD ")[2]
+    return list(yaml.safe_load(command))
+
+
+def is_one_shot(service: dict[str, Any]) -> bool:
+    return service.get("restart") == "no"
+
+
+def interpolated(text: str) -> set[str]:
+    """The names that Docker Compose takes from .env."""
+    return set(re.findall(r"(?<!\$)\$\{(\w+)", text))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_health_check_or_runs_once(name: str) -> None:
+    service = SERVICES[name]
+    own = service.get("healthcheck", {})
+    by_image = "build" in service and "HEALTHCHECK" in targets()[service["build"]["target"]]
+
+    assert is_one_shot(service) or ("test" in own or by_image)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_service_waits_for_can_come(name: str) -> None:
+    for other, wanted in SERVICES[name].get("depends_on", {}).items():
+        once = is_one_shot(SERVICES[other])
+
+        assert wanted["condition"] == (
+            "service_completed_successfully" if once else "service_healthy"
+        )
+
+
+def test_no_secret_is_written_in_the_file() -> None:
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if name in SECRETS:
+                assert value == f"${{{name}:?is missing in .env}}"
+            assert not re.search(r"://\w+:(?!\$\{)[^@/]+@", value), f"{name} holds a password"
+
+
+def test_the_example_explains_every_name_and_gives_no_secret() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+    assert set(given) == interpolated((ROOT / "docker-compose.yml").read_text())
+    assert {name for name, value in given.items() if not value} == SECRETS
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_settings_that_a_service_is_given_exist(name: str) -> None:
+    given = {key for key in SERVICES[name].get("environment", {}) if key.startswith("LACUNA_")}
+
+    assert given <= {f"LACUNA_{field.upper()}" for field in Settings.model_fields}
+
+
+def test_every_named_volume_is_declared_and_used() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+
+    used = {mount.split(":")[0] for mount in mounts if not mount.startswith((".", "/"))}
+
+    assert used == set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if "build" in SERVICES[name]])
+def test_the_command_of_a_service_names_modules_that_exist(name: str) -> None:
+    command = words(SERVICES[name])
+    modules = [word.split(":")[0] for word in command if re.match(r"(app|workers)\.", word)]
+
+    assert modules or command[0] == "lacuna"
+    assert all(find_spec(module) for module in modules)
+
+
+def test_both_queues_have_a_consumer() -> None:
+    commands = [words(service) for service in SERVICES.values()]
+
+    consumed = {command[command.index("-Q") + 1] for command in commands if "-Q" in command}
+
+    assert consumed == {JOBS, CHORES}
+
+
+def test_images_are_built_from_targets_that_exist() -> None:
+    built = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+
+    assert built == {"api", "worker"}
+    assert built < set(targets())
+
+
+@pytest.mark.parametrize("target", ["api", "worker"])
+def test_an_image_runs_as_an_ordinary_user_and_is_watched(target: str) -> None:
+    assert "USER lacuna" in targets()[target]
+    assert "HEALTHCHECK" in targets()[target]
+
+
+def test_only_the_workers_image_holds_torch() -> None:
+    version = re.search(r'"(torch==[\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert version
+
+    assert "torch" not in targets()["api"] + targets()["base"]
+    assert f"pip install {version[1]} " in targets()["worker"]
+    assert f"install {version[1]}\n" in (ROOT / "Makefile").read_text()
+
+
+def test_what_the_images_copy_exists_and_is_not_kept_out() -> None:
+    copies = re.findall(r"^COPY (.+) \S+$", DOCKERFILE, flags=re.MULTILINE)
+    copied = {source for sources in copies for source in sources.split()}
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    let_in = [line.removeprefix("!") for line in kept if line.startswith("!")]
+
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert any(fnmatch(source, pattern) for pattern in let_in), source
