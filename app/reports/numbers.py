@@ -11,6 +11,7 @@ def number(value: float | None) -> str:
     """Three significant digits at most, or all digits of a whole number."""
     if value is None:
         return NOTHING
+    value += 0.0  # minus zero is zero
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e6):
         return minus(f"{value:,.0f}".replace(",", THIN))
     if abs(value) >= 1000:

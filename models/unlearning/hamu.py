@@ -26,7 +26,7 @@ from models.unlearning.hamu_pace import Pace
 from models.unlearning.hamu_run import Run, forget
 from models.unlearning.hamu_step import Form
 from models.unlearning.metric import Metric, curvature_of
-from models.unlearning.targets import Aim, Goal, class_matched, complete, goal_for
+from models.unlearning.targets import Aim, Goal, can_be_confidence, complete, goal_for, rank_matched
 from models.unlearning.team import ALONE, Team
 from models.unlearning.trust import Reach
 
@@ -70,10 +70,9 @@ def hamu(
     """Raise the forget loss to its target and keep the retain loss low.
 
     What is raised: `targets` is τ per forget sample (`[F]`, NaN where unknown) from a reference
-    table, and `spread` the standard deviation of unseen losses around it; without them the target
-    is the class-matched mean validation loss, for the set as a whole, because single unseen losses
-    scatter far around their class's mean. `aim` overrides the choice; `band` is the mean deficit
-    that may remain.
+    table, and `spread` how far unseen samples scatter around it; without them the target is the
+    validation loss of equal rank. `aim` overrides the choice, which is CONFIDENCE where no loss is
+    below nought and else SAMPLES; `band` is the mean deficit that may remain, in its scale.
 
     How: in `metric` (`memory`: of its moving mean), in `form`, with the quota of `Pace` (`share`,
     `quota`, `ceiling`, `part`), η between `rate` and `most_rate`, each gradient clipped to
@@ -137,13 +136,13 @@ def _goal(
     aim: str | None,
     band: float | None,
 ) -> Goal:
-    """Targets per sample where there is a table, the class-matched mean where there is none."""
+    """Targets from the table where there is one, by rank where there is none."""
     if targets is None:
-        levels = class_matched(network, split, recipe)
+        levels = rank_matched(network, split, recipe)
     else:
         levels = complete(targets, network, split, recipe)
-    default = Aim.MEAN if targets is None else Aim.SAMPLES
     losses = evaluate(network, split.forget, recipe.losses)
+    default = Aim.CONFIDENCE if can_be_confidence(losses, levels) else Aim.SAMPLES
     return goal_for(
         losses.to(device_of(network)),
         levels.to(device_of(network), losses.dtype),

@@ -1,7 +1,8 @@
 """Where the losses of forgotten samples should be: where they would be had they never been seen.
 
-Sources: held-out loss as the target is ∇τ's (Trippa et al., arXiv 2403.14339); a target per sample
-from a reference table, and per class where there is none, are our own.
+Sources: held-out loss as the target is ∇τ's (Trippa et al., arXiv 2403.14339), logit-scaled
+confidence is LiRA's (Carlini et al., arXiv 2112.03570, eq. 5). A target per sample, from a table of
+references or by rank, and the hinge on the confidence are our own.
 """
 
 from dataclasses import dataclass
@@ -10,25 +11,28 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
-from models.data import Split
+from models.data import Samples, Split
 from models.recipe import Recipe
 from models.training import evaluate
 from models.unlearning.contract import Diverged
 
-# Shares of the mean target: how far below it the forget set counts as forgotten, and how far above
-# it as forgotten too well. A retrain's own seeds differ by more than the first.
+# Shares of what is owed at first: how far below the target the forget set as a whole counts as
+# forgotten, and how far above it as forgotten too well. Retrains differ by more than the first.
 TOLERANCE = 0.05
 OVERSHOOT = 0.1
-# Share of the first deficit that is left when nothing is known of the spread of unseen losses:
-# retrained networks, measured against the mean of references, kept 0.25 to 0.45 of it.
-REMAINDER = 0.25
+# Share of the first deficit that may be left where the spread of unseen losses is not known.
+REMAINDER = 0.1
 # E(x)₊ of a centred normal variable, in its standard deviations.
 HALF_NORMAL = 0.4
+# The least difference of two losses that is told: below it lies what float32 does to them.
+GRAIN = 1e-4
+RANKED = 4096  # retained samples, at most, among which a forgotten one is ranked
 
 
 class Aim(StrEnum):
     """Which quantity a method raises."""
 
+    CONFIDENCE = "confidence"  # as below, of log(eˡ − 1), the negated logit of the confidence
     SAMPLES = "samples"  # −mean (τ_i − ℓ_i)₊: a sample that has reached its target drops out
     MEAN = "mean"  # the mean loss, up to the mean target
     ASCENT = "ascent"  # the mean loss, without end; for comparison
@@ -36,11 +40,11 @@ class Aim(StrEnum):
 
 @dataclass(frozen=True)
 class Goal:
-    """What forgetting means for one forget set.
+    """What forgetting means for one forget set; every number is in the scale of the aim.
 
     `targets`: τ, `[F]`, on the network's device. `band`: the mean deficit that may remain.
-    `level`: the mean loss at which the set as a whole is forgotten, and `slack` the distance to it
-    that makes no difference; `limit`: the mean loss above which it is forgotten too well.
+    `level`: the mean at which the set as a whole is forgotten, and `slack` the distance to it that
+    makes no difference; `limit`: the mean above which it is forgotten too well.
     """
 
     aim: Aim
@@ -71,36 +75,61 @@ def goal_for(
 ) -> Goal:
     """The goal for a forget set with these losses (`[F]`, before) and targets (`[F]`).
 
-    `spread` (`[F]`): the standard deviations of unseen losses around their targets, which set the
-    band. What lies above its target already is not unlearning's doing and is left out of account.
+    `spread` (`[F]`): how far unseen samples scatter around their targets, as standard deviations in
+    the scale of the aim; it sets the band. What lies above its target already is not unlearning's
+    doing and is left out of account.
     """
     if not bool(torch.isfinite(losses).all()):
         raise Diverged("the losses of the forget set are not finite before the first step")
-    mean = float(targets.mean())
+    if aim is Aim.CONFIDENCE and not can_be_confidence(losses, targets):
+        raise ValueError("losses below nought are no confidences; aim at 'samples' or 'mean'")
     if aim is Aim.ASCENT:
         return Goal(aim, targets, band=-torch.inf, level=0.0, limit=torch.inf, slack=0.0)
-    excess = float((losses - targets).clamp(min=0).mean()) if aim is Aim.SAMPLES else 0.0
-    level = mean + excess
-    slack = TOLERANCE * abs(mean)
+    start, due = scaled(aim, losses), scaled(aim, targets)
+    if aim is Aim.MEAN:
+        level = float(due.mean())
+        owed_first = max(level - float(start.mean()), 0.0)
+    else:
+        level = float(torch.maximum(due, start).mean())
+        owed_first = float((due - start).clamp(min=0).mean())
+    slack = TOLERANCE * owed_first
     return Goal(
         aim=aim,
-        targets=targets,
-        band=_band(losses, targets, aim, slack, spread) if band is None else band,
+        targets=due,
+        band=_band(aim, owed_first, slack, spread) if band is None else band,
         level=level,
-        limit=max(level, float(losses.mean())) + OVERSHOOT * abs(mean),
+        limit=max(level, float(start.mean())) + OVERSHOOT * owed_first,
         slack=slack,
     )
+
+
+def scaled(aim: Aim, losses: Tensor) -> Tensor:
+    """Losses in the scale of the aim.
+
+    log(eˡ − 1) is log l where l is small and l where it is large. Attacks rank samples, and most
+    samples of a trained network lie where only the logarithm tells seen from unseen.
+    """
+    if aim is not Aim.CONFIDENCE:
+        return losses
+    large = losses > 20  # where it is l itself, in float32
+    small = losses.clamp(max=20).expm1()
+    return torch.where(large, losses, (small.clamp(min=0) + GRAIN).log())
+
+
+def can_be_confidence(*losses: Tensor) -> bool:
+    """Whether none is below nought, as a density's or a difference's may be."""
+    return all(bool((some >= 0).all()) for some in losses)
 
 
 def owed(goal: Goal, losses: Tensor, targets: Tensor, *, count: int | None = None) -> Tensor:
     """The deficit of a batch, a scalar; its negative is what is raised. ASCENT owes −mean ℓ.
 
-    `count`: of how many samples the batch consists, where these are only a part of it; the
-    gradients of the parts then add up to the batch's.
+    `targets`: the goal's, of the batch. `count`: of how many samples the batch consists, where
+    these are only a part of it; the gradients of the parts then add up to the batch's.
     """
     every = len(losses) if count is None else count
-    if goal.aim is Aim.SAMPLES:
-        return (targets - losses).clamp(min=0).sum() / every
+    if goal.aim in (Aim.CONFIDENCE, Aim.SAMPLES):
+        return (targets - scaled(goal.aim, losses)).clamp(min=0).sum() / every
     return goal.level - losses.sum() / every
 
 
@@ -111,11 +140,11 @@ def standing(goal: Goal, losses: Tensor, *, before: Standing | None = None) -> S
     the retain loss does not switch forgetting on again at every other step.
     """
     deficit = float(owed(goal, losses, goal.targets))
-    mean = float(losses.mean())
+    mean = float(scaled(goal.aim, losses).mean())
     leeway = goal.slack if before is not None and before.reached else 0.0
     return Standing(
         owed=deficit,
-        mean_loss=mean,
+        mean_loss=float(losses.mean()),
         reached=goal.aim is not Aim.ASCENT
         and (deficit <= goal.band + leeway or mean >= goal.level - goal.slack - leeway),
         overshot=not mean <= goal.limit,  # a loss that is not a number is beyond every limit
@@ -123,7 +152,7 @@ def standing(goal: Goal, losses: Tensor, *, before: Standing | None = None) -> S
 
 
 def complete(targets: Tensor, network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
-    """`[len(split.forget)]`: a reference table's τ, class-matched where a row is missing (NaN)."""
+    """`[len(split.forget)]`: a reference table's τ, by rank where a row is missing (NaN)."""
     if targets.shape != (len(split.forget),):
         raise ValueError(
             f"targets have shape {tuple(targets.shape)}; there are {len(split.forget)} samples "
@@ -132,15 +161,48 @@ def complete(targets: Tensor, network: nn.Module, split: Split, recipe: Recipe) 
     missing = torch.isnan(targets)
     if not bool(missing.any()):
         return targets
-    return torch.where(missing, class_matched(network, split, recipe).to(targets), targets)
+    return torch.where(missing, rank_matched(network, split, recipe).to(targets), targets)
 
 
-def class_matched(network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
-    """`[len(split.forget)]`: the mean validation loss of each sample's stratum."""
+def rank_matched(network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
+    """`[len(split.forget)]`: the validation loss of equal rank in the sample's stratum.
+
+    The rank is that of its loss among retained samples: the map that takes what the network was
+    trained on to what it was not, quantile by quantile. So the forget set becomes as spread out as
+    unseen samples are, and the samples that the network found hard become the hard ones.
+    """
     if len(split.validation) == 0:
         raise ValueError("without validation samples there is no target; pass `targets`")
-    losses = evaluate(network, split.validation, recipe.losses)
-    return class_means(losses, split.validation.strata, split.forget.strata)
+    kept = every_so_often(split.retain, RANKED)
+    asked, seen, unseen = (
+        evaluate(network, samples, recipe.losses)
+        for samples in (split.forget, kept, split.validation)
+    )
+    targets = torch.empty_like(asked)
+    for stratum in split.forget.strata.unique():
+        here = split.forget.strata == stratum
+        ranks = mid_ranks(asked[here], of_stratum(seen, kept, stratum))
+        targets[here] = torch.quantile(of_stratum(unseen, split.validation, stratum), ranks)
+    return targets
+
+
+def every_so_often(samples: Samples, most: int) -> Samples:
+    """At most so many of the samples, evenly spaced."""
+    step = -(-len(samples) // most)
+    return samples if step <= 1 else samples.take(torch.arange(0, len(samples), step))
+
+
+def of_stratum(values: Tensor, samples: Samples, stratum: Tensor) -> Tensor:
+    """The values of one stratum's samples; all values where it has none."""
+    own = values[samples.strata == stratum]
+    return own if len(own) > 0 else values
+
+
+def mid_ranks(values: Tensor, among: Tensor) -> Tensor:
+    """`[len(values)]`: the share of `among` that lies below each value, with half of its equals."""
+    ordered = among.sort().values
+    below, up_to = (torch.searchsorted(ordered, values, right=right) for right in (False, True))
+    return (below + up_to).to(values) / (2 * len(ordered))
 
 
 def class_means(values: Tensor, strata: Tensor, wanted: Tensor) -> Tensor:
@@ -153,10 +215,10 @@ def class_means(values: Tensor, strata: Tensor, wanted: Tensor) -> Tensor:
     return means[asked]
 
 
-def _band(losses: Tensor, targets: Tensor, aim: Aim, slack: float, spread: Tensor | None) -> float:
+def _band(aim: Aim, owed_first: float, slack: float, spread: Tensor | None) -> float:
     """The mean deficit at which to stop; retrained networks leave one too, as they scatter."""
     if aim is Aim.MEAN:
         return slack
     if spread is not None:
         return max(HALF_NORMAL * float(spread.mean()), slack)
-    return max(REMAINDER * float((targets - losses).clamp(min=0).mean()), slack)
+    return REMAINDER * owed_first

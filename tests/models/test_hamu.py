@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from models.data import Split
@@ -13,7 +15,7 @@ from models.progress import silent
 from models.training import evaluate
 from models.unlearning.contract import Stop, Unlearned
 from models.unlearning.hamu import hamu
-from models.unlearning.targets import Aim, class_matched, goal_for
+from models.unlearning.targets import Aim, goal_for, rank_matched, scaled
 from tests.models.blobs import make_split, mean_loss, recipe, same_state, trained
 
 
@@ -33,15 +35,56 @@ def default() -> Unlearned:
     return forgotten()
 
 
-def test_the_forget_loss_rises_to_that_of_unseen_samples_of_its_classes() -> None:
+def test_the_forget_set_becomes_as_uncertain_as_unseen_samples_of_its_classes() -> None:
     split = make_split()
-    target = float(class_matched(trained(), split, recipe).mean())
+    unseen = rank_matched(trained(), split, recipe)
 
-    before, after = (mean_loss(n, split.forget) for n in (trained(), default().network))
+    before, after = (
+        scaled(Aim.CONFIDENCE, evaluate(network, split.forget, recipe.losses)).mean()
+        for network in (trained(), default().network)
+    )
 
+    due = scaled(Aim.CONFIDENCE, unseen).mean() - before
     assert default().trace.stop is Stop.FORGOTTEN
-    assert before < 0.5 * target
-    assert after == pytest.approx(target, rel=0.15)
+    assert due > 1
+    assert 0.7 < (after - before) / due < 1.2
+
+
+def test_ranks_carry_trained_on_losses_over_to_unseen_ones() -> None:
+    split = make_split()
+    retain, validation = (
+        evaluate(trained(), part, recipe.losses) for part in (split.retain, split.validation)
+    )
+
+    # What was trained on and is kept, taken for a forget set, becomes as unseen samples are.
+    as_unseen = rank_matched(trained(), replace(split, forget=split.retain), recipe)
+
+    for stratum in range(4):
+        ours = as_unseen[split.retain.strata == stratum]
+        theirs = validation[split.validation.strata == stratum]
+        assert ours.mean() == pytest.approx(float(theirs.mean()), rel=0.1)
+        own = retain[split.retain.strata == stratum]
+        assert torch.equal(own.argsort(), ours.argsort())
+
+
+@given(st.lists(st.floats(0, 80, width=32), min_size=2, max_size=9, unique=True))
+def test_the_scale_of_confidence_keeps_order_and_stays_finite(losses: list[float]) -> None:
+    values = torch.tensor(sorted(losses), requires_grad=True)
+
+    heights = scaled(Aim.CONFIDENCE, values)
+    heights.sum().backward()
+
+    assert torch.isfinite(heights).all()
+    assert bool((heights.diff() >= 0).all())
+    assert values.grad is not None
+    assert torch.isfinite(values.grad).all()
+
+
+def test_losses_below_nought_are_no_confidences() -> None:
+    losses = torch.tensor([-0.5, 0.1])
+
+    with pytest.raises(ValueError, match="below nought"):
+        goal_for(losses, losses + 1, aim=Aim.CONFIDENCE)
 
 
 def test_what_is_kept_stays_well_known() -> None:
@@ -100,11 +143,11 @@ def test_samples_with_targets_of_their_own_come_to_them_and_stay_there() -> None
     split = make_split()
     targets = torch.tensor([0.3, 3.0]).repeat(8)
 
-    made = forgotten(targets=targets, steps=300)
+    made = forgotten(targets=targets, steps=300, aim="samples", band=0.3)
     losses = evaluate(made.network, split.forget, recipe.losses)
 
     before = evaluate(trained(), split.forget, recipe.losses)
-    goal = goal_for(before, targets, aim=Aim.SAMPLES)
+    goal = goal_for(before, targets, aim=Aim.SAMPLES, band=0.3)
     assert made.trace.stop is Stop.FORGOTTEN
     assert float((targets - losses).clamp(min=0).mean()) <= goal.band + goal.slack
     assert losses[1::2].mean() > 3 * losses[::2].mean()
@@ -113,8 +156,9 @@ def test_samples_with_targets_of_their_own_come_to_them_and_stay_there() -> None
 def test_a_spread_of_unseen_losses_widens_the_band() -> None:
     targets = torch.full((16,), 2.0)
 
-    near = forgotten(targets=targets, spread=torch.full((16,), 2.5), mending=0)
-    far = forgotten(targets=targets, spread=torch.full((16,), 0.5), mending=0, steps=300)
+    settings: dict[str, Any] = {"aim": "samples", "mending": 0, "steps": 300}
+    near = forgotten(targets=targets, spread=torch.full((16,), 2.5), **settings)
+    far = forgotten(targets=targets, spread=torch.full((16,), 0.5), **settings)
 
     owed = [made.trace.columns["owed"][-1] for made in (near, far)]
     assert near.trace.steps < far.trace.steps
@@ -126,7 +170,7 @@ def test_a_spread_of_unseen_losses_widens_the_band() -> None:
 
 def test_samples_without_a_target_get_their_classs() -> None:
     split = make_split()
-    matched = class_matched(trained(), split, recipe)
+    matched = rank_matched(trained(), split, recipe)
     half = torch.where(torch.arange(16) < 8, torch.full((16,), 2.0), torch.full((16,), torch.nan))
 
     by_gap = forgotten(targets=half)
@@ -135,17 +179,17 @@ def test_samples_without_a_target_get_their_classs() -> None:
     assert same_state(by_gap.network, by_hand.network)
 
 
-def test_a_stratum_that_validation_lacks_gets_the_overall_mean() -> None:
+def test_a_stratum_that_validation_lacks_is_ranked_among_all_of_it() -> None:
     split = make_split()
     known = split.validation.take(split.validation.strata != 1)
     losses = evaluate(trained(), known, recipe.losses)
 
-    matched = class_matched(trained(), replace(split, validation=known), recipe)
+    matched = rank_matched(trained(), replace(split, validation=known), recipe)
+    whole = rank_matched(trained(), split, recipe)
 
-    assert matched[split.forget.strata == 1].tolist() == [pytest.approx(float(losses.mean()))] * 4
-    for stratum in (0, 2, 3):
-        mean = float(losses[known.strata == stratum].mean())
-        assert matched[split.forget.strata == stratum].tolist() == [pytest.approx(mean)] * 4
+    lacking = split.forget.strata == 1
+    assert torch.equal(matched[~lacking], whole[~lacking])
+    assert bool(((matched[lacking] >= losses.min()) & (matched[lacking] <= losses.max())).all())
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -153,11 +197,11 @@ def test_a_stratum_that_validation_lacks_gets_the_overall_mean() -> None:
 def test_steps_that_overshoot_are_taken_back(rate: float, seed: int) -> None:
     split = make_split(forget=4)
     before = evaluate(trained(), split.forget, recipe.losses)
-    goal = goal_for(before, class_matched(trained(), split, recipe), aim=Aim.MEAN)
-    wild: dict[str, Any] = {"rate": rate, "most_rate": rate, "seed": seed, "split": split}
+    goal = goal_for(before, rank_matched(trained(), split, recipe), aim=Aim.MEAN)
+    wild: dict[str, Any] = {"rate": rate, "most_rate": rate, "seed": seed, "aim": "mean"}
 
-    checked = forgotten(**wild)
-    unchecked = forgotten(**wild, trust=False)
+    checked = forgotten(split, **wild)
+    unchecked = forgotten(split, **wild, trust=False)
 
     assert sum(checked.trace.columns["undone"]) > 0
     assert mean_loss(checked.network, split.forget) <= goal.limit
@@ -167,7 +211,7 @@ def test_steps_that_overshoot_are_taken_back(rate: float, seed: int) -> None:
 def test_a_retain_set_that_is_the_forget_set_ends_in_harm_with_the_weights_of_before() -> None:
     split = make_split()
 
-    made = forgotten(replace(split, retain=split.forget))
+    made = forgotten(replace(split, retain=split.forget), aim="mean")
 
     assert made.trace.stop is Stop.HARM
     assert made.trace.columns["cosine"] == pytest.approx([1.0] * made.trace.steps, abs=1e-4)
@@ -177,7 +221,7 @@ def test_a_retain_set_that_is_the_forget_set_ends_in_harm_with_the_weights_of_be
 def test_harm_may_be_bought_at_a_price() -> None:
     split = make_split()
 
-    made = forgotten(replace(split, retain=split.forget), price=1.5, mending=0)
+    made = forgotten(replace(split, retain=split.forget), price=1.5, mending=0, aim="mean")
 
     assert made.trace.stop is Stop.FORGOTTEN
 
@@ -225,7 +269,7 @@ def test_tied_weights_are_one_block_and_stay_tied() -> None:
 
 def test_a_forget_set_larger_than_its_batch_is_looked_at_as_a_whole() -> None:
     split = make_split(forget=48)
-    target = float(class_matched(trained(), split, recipe).mean())
+    target = float(rank_matched(trained(), split, recipe).mean())
 
     made = forgotten(split, forget_batch=20, steps=300)
 
