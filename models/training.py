@@ -72,7 +72,7 @@ def train(
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, samples: Samples, measure: PerSample, *, batch_size: int = 1024
+    network: nn.Module, samples: Samples, measure: PerSample, *, batch_size: int = 256
 ) -> Tensor:
     """`[N, ...]` on the CPU: the measure of every sample, the network in evaluation mode."""
     was_training = network.training

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.reports import words
+
 PEOPLE = 5
 POLL_SECONDS = 0.3
 ENDED = ("succeeded", "failed", "cancelled", "awaiting_approval")
@@ -168,7 +170,7 @@ def follow(http: httpx2.Client, job_id: str) -> dict[str, Any]:
     columns = (
         TextColumn("{task.description:<14}"),
         BarColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.fields[doing]}"),
     )
     with Progress(*columns, TimeElapsedColumn(), console=console) as bars:
         state, bar = "", None
@@ -176,15 +178,15 @@ def follow(http: httpx2.Client, job_id: str) -> dict[str, Any]:
             job = answer(http.get(f"/v1/jobs/{job_id}"))
             if job["state"] != state:
                 if bar is not None:
-                    bars.update(bar, completed=1.0, words="")
+                    bars.update(bar, completed=1.0, doing="")
                     bars.stop_task(bar)
                 state = job["state"]
                 if state in ENDED:
                     return dict(job)
-                bar = bars.add_task(state, total=1.0, words="")
+                bar = bars.add_task(state, total=1.0, doing="")
             progress = job["progress"]
             if bar is not None:
-                bars.update(bar, completed=progress["share"], words=progress["words"])
+                bars.update(bar, completed=progress["share"], doing=progress["words"])
             time.sleep(POLL_SECONDS)
 
 
@@ -207,12 +209,16 @@ def show_decision(job: dict[str, Any]) -> None:
     decision = job["decision"]
     if decision is None:
         say("", job)
-    console.print(f"\nDecision: [bold]{decision['route']}[/bold]")
+    console.print(f"\nDecision: [bold]{words.ROUTES[decision['route']]}[/bold]")
     for reason in decision["reasons"]:
         console.print(f"  {reason}")
-    table = Table("measured", "value", title="Hardness and cost")
-    for name, value in decision["numbers"].items():
-        table.add_row(name, "–" if value is None else f"{value:.4g}")
+    numbers, limits = decision["numbers"], decision["thresholds"]
+    table = Table("measured", "value", "threshold", title="Hardness and cost")
+    for name, (called, limit) in words.DECIDED_BY.items():
+        if numbers.get(name) is not None:
+            table.add_row(
+                called, f"{numbers[name]:.4g}", "" if limit is None else f"{limits[limit]:.4g}"
+            )
     console.print(table)
 
 
@@ -222,28 +228,30 @@ def show_audit(report: dict[str, Any], job: dict[str, Any]) -> None:
     console.print(f"Audit: [bold]{audit['verdict']}[/bold]")
     for sentence in audit["sentences"]:
         console.print(f"  {sentence}")
-    networks = ("before", "after", "reference")
-    names = {"reference": "retrained reference"}
     table = Table(
-        "samples",
-        "measure",
-        *(names.get(name, name) for name in networks),
-        title="Before and after",
+        "samples", "measure", *words.NETWORKS.values(), title="Before and after, 90 % intervals"
     )
-    rows = {(row["network"], row["samples"]): row["utility"] for row in audit["utility"]}
-    for samples in ("forget", "retain", "validation", "test"):
+    for samples, called in words.SETS.items():
         for measure in ("score", "loss"):
-            values = (rows.get((name, samples), {}).get(measure) for name in networks)
-            table.add_row(samples, measure, *(shown(value) for value in values))
+            cells = (measured(audit, name, samples, measure) for name in words.NETWORKS)
+            table.add_row(called, measure, *cells)
     console.print(table)
+    run = report["run"]
+    if run is not None and report["costs"]["reference"] is not None:
+        console.print(
+            f"The {words.ROUTES[run['route']]} took {run['seconds']:.1f} s; retraining "
+            f"the reference it was compared with took {report['costs']['reference']:.1f} s."
+        )
     console.print(f"The job {job['state']}.")
 
 
-def shown(value: Any) -> str:
-    """A number, or a number with its interval."""
-    if isinstance(value, dict):
-        return f"{value['estimate']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-    return "–" if value is None else f"{value:.3f}"
+def measured(audit: dict[str, Any], network: str, samples: str, measure: str) -> str:
+    """One cell: an estimate with its interval, or a dash for what was not measured."""
+    for row in audit["utility"]:
+        if (row["network"], row["samples"], row["stratum"]) == (network, samples, None):
+            value = row["utility"][measure]
+            return f"{value['estimate']:.2f} ± {(value['high'] - value['low']) / 2:.2f}"
+    return "–"
 
 
 def save_page(http: httpx2.Client, job: dict[str, Any], folder: Path) -> Path:

@@ -242,10 +242,11 @@ def _equivalence(interval: Interval, margin: float) -> Verdict:
 
 def _measured(leak: Leak, thresholds: Thresholds) -> str:
     after = leak.after
+    level = "that on the reference" if leak.paired else "chance"
     return (
-        f"The {leak.attack} attack told {after.forgotten} forgotten samples from {after.unseen} "
-        f"never-seen ones with an AUC {after.interval.estimate:+.2f} from the {leak.yardstick} "
-        f"yardstick, {thresholds.confidence:.0%} interval "
+        f"The {leak.attack} attack's AUC on {after.forgotten} forgotten and {after.unseen} "
+        f"never-seen samples lies {after.interval.estimate:+.2f} from {level}, "
+        f"{thresholds.confidence:.0%} interval "
         f"[{after.interval.low:+.2f}, {after.interval.high:+.2f}]"
     )
 
