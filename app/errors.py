@@ -69,11 +69,10 @@ class ReportNotReady(NotFound):
     code = "report_not_ready"
 
 
-class ReceiptNotReady(NotFound):
-    """There is no such receipt yet."""
+class NoReceipt(NotFound):
+    """There is no such receipt, and there will be none."""
 
-    code = "receipt_not_ready"
-    retry_seconds = 2
+    code = "no_receipt"
 
 
 class NoCheckpoint(NotFound):
@@ -94,6 +93,13 @@ class IllegalTransition(Conflict):
     """The row cannot move from its state to the one asked for."""
 
     code = "illegal_transition"
+
+
+class ReceiptNotReady(Conflict):
+    """There is no such receipt yet."""
+
+    code = "receipt_not_ready"
+    retry_seconds = 2
 
 
 class NameTaken(Conflict):

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-SECRETS = {"POSTGRES_PASSWORD", "LACUNA_PEPPER"}
+SECRETS = {"POSTGRES_PASSWORD", "LACUNA_PEPPER", "LACUNA_LOG_KEY"}
 
 
 def targets() -> dict[str, str]:
@@ -144,3 +144,11 @@ def test_what_the_images_copy_exists_and_is_not_kept_out() -> None:
     for source in copied:
         assert (ROOT / source).exists(), source
         assert any(fnmatch(source, pattern) for pattern in let_in), source
+
+
+def test_only_the_clerk_is_given_the_key_of_the_ledger() -> None:
+    holders = [
+        name for name in SERVICES if "LACUNA_LOG_KEY" in SERVICES[name].get("environment", {})
+    ]
+
+    assert holders == ["clerk"]

@@ -9,6 +9,7 @@ from app.queue import CHORES, JOBS, broker_options
 from workers import announcing
 
 SWEEP = "lacuna.sweep"
+SEQUENCE = "lacuna.sequence"
 config = settings()
 
 celery = Celery("lacuna", broker=config.redis_url, include=["workers.tasks"])
@@ -28,7 +29,12 @@ celery.conf.update(
             "schedule": config.sweep_seconds,
             # A sweep that waited for longer than this has been overtaken by the next.
             "options": {"queue": CHORES, "expires": 2 * config.sweep_seconds},
-        }
+        },
+        "sequence": {
+            "task": SEQUENCE,
+            "schedule": config.sequence_seconds,
+            "options": {"queue": CHORES, "expires": 2 * config.sequence_seconds},
+        },
     },
 )
 

@@ -1,7 +1,6 @@
 """What the child does, phase by phase: open a job, train, assess, unlearn, audit."""
 
 import json
-import platform
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +21,7 @@ from models.seeding import seeded
 from models.training import evaluate
 from models.unlearning import METHODS
 from models.unlearning.retrain import retrain
+from workers.circumstances import circumstances, device_name
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
 REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
@@ -64,6 +64,7 @@ class Bench:
             "weights_digest": weights.save(network, Path(out)),
             "train_seconds": seconds,
             "train_samples": len(self.samples),
+            "made_with": circumstances(self.recipe.fit, self.device),
             "scores": {
                 "training set": self.mean_score(network, self.samples),
                 "validation": self.mean_score(network, self.holdout.validation),
@@ -100,6 +101,7 @@ class Bench:
             "movement": weights.distance(self.parent, unlearned.network),
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
+            "made_with": circumstances(METHODS[route], self.device),
         }
 
     def audit(self, *, route: str, served: str, with_reference: bool) -> dict[str, Any]:
@@ -179,10 +181,3 @@ def ids_in(path: str) -> list[str]:
 def part(progress: Progress, start: float, end: float, prefix: str) -> Progress:
     """Progress of a part of the work, told as progress of the whole."""
     return lambda share, words: progress(start + (end - start) * share, prefix + words)
-
-
-def device_name(device: torch.device) -> str:
-    """For people: the processor's or accelerator's name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()

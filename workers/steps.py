@@ -201,7 +201,7 @@ def manifest(job: Job) -> dict[str, Any]:
     """How a version was made, as far as somebody needs to know who would make it again."""
     facts = {"recipe": job.model.recipe, "seed": job.seed, "lacuna": version("lacuna")}
     run = job.run or {}
-    kept = ("train_seconds", "train_samples", "scores", "seconds", "movement")
+    kept = ("train_seconds", "train_samples", "scores", "seconds", "movement", "made_with")
     if run.get("route") == Route.RETRAIN:
         facts |= {"train_seconds": run["seconds"], "train_samples": len(job.training_set)}
     return facts | {key: run[key] for key in kept if key in run}

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from app.queue import CONSIDER_MODEL, RUN_JOB
-from workers import running, sweeping
-from workers.celery_app import SWEEP, celery
+from workers import running, sequencing, sweeping
+from workers.celery_app import SEQUENCE, SWEEP, celery
 from workers.station import station
 
 
@@ -24,3 +24,9 @@ def consider_model(model_id: str) -> None:
 def sweep() -> None:
     """Ring for everything that is due."""
     sweeping.sweep(station())
+
+
+@celery.task(name=SEQUENCE)
+def sequence() -> None:
+    """Give new ledger entries their index and sign the tree."""
+    sequencing.sequence(station())

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api import import_formats
 from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep
@@ -26,6 +26,8 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
 class DatasetCreate(BaseModel):
     """A dataset to register; samples are imported afterwards."""
+
+    model_config = ConfigDict(extra="forbid")
 
     name: Name
 

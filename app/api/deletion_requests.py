@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
 from app.api import pages, training_sets
@@ -43,17 +44,13 @@ router = APIRouter(prefix="/v1/deletion-requests", tags=["deletion requests"])
 CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older date is a mistake
 MOST_SAMPLES = 100_000
+EXAMPLE: JsonDict = {"subject": "ada@example.org", "external_id": "T-2026-17"}
 
 
 class DeletionRequestCreate(BaseModel):
     """Whom or what to forget: a subject, or sample ids of one dataset, or both."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"subject": "ada@example.org", "external_id": "T-2026-17"}]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     subject: str | None = Field(
         None,
@@ -195,11 +192,7 @@ def submit_deletion_request(
     )
 
 
-@router.get(
-    "",
-    summary="List deletion requests",
-    responses=refusals(BadPageToken, Malformed),
-)
+@router.get("", summary="List deletion requests", responses=refusals(BadPageToken, Malformed))
 def list_deletion_requests(
     session: SessionDep,
     page_size: pages.PageSize = 50,

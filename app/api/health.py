@@ -5,6 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from app.api.deps import NowDep, SessionDep, SettingsDep
+from app.api.problems import PROBLEM
 from app.ledger import announcements, model_lines
 
 router = APIRouter(tags=["health"])
@@ -32,7 +33,13 @@ def healthz() -> Health:
 @router.get(
     "/readyz",
     summary="Can it work?",
-    responses={503: {"model": Readiness, "description": "A model has no live worker."}},
+    responses={
+        503: {
+            "model": Readiness,
+            "description": "A model has no live worker, or the database does not answer.",
+            "content": PROBLEM,
+        }
+    },
 )
 def readyz(
     session: SessionDep, settings: SettingsDep, now: NowDep, response: Response

@@ -32,6 +32,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 # Bounds, so that no sum of a date and a policy leaves the calendar.
 Seconds = Annotated[float, Field(ge=0, le=10 * 365 * 86_400.0)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class PolicyFields(BaseModel):
@@ -42,9 +43,9 @@ class PolicyFields(BaseModel):
     max_wait_seconds: Seconds = Field(
         300.0, description="The oldest pending erasure waits at most so long."
     )
-    max_samples: Count = Field(10_000, ge=1, description="So many samples are a batch at once.")
-    min_subjects: Count = Field(
-        1, ge=1, description="Wait for so many requests; a due date comes first all the same."
+    max_samples: Positive = Field(10_000, description="So many samples are a batch at once.")
+    min_subjects: Positive = Field(
+        1, description="Wait for so many requests; a due date comes first all the same."
     )
     due_margin_seconds: Seconds = Field(
         86_400.0, description="Start so long before the earliest due date."
@@ -73,6 +74,8 @@ class PolicyFields(BaseModel):
 
 class ModelCreate(BaseModel):
     """A model to register."""
+
+    model_config = ConfigDict(extra="forbid")
 
     name: Name
     recipe: str = Field(

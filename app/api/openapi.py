@@ -5,9 +5,13 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from app.api.problems import Malformed, Problem, refusals
+from app.api.problems import PROBLEM, Malformed, Problem, refusals
 
 SCHEMAS = "#/components/schemas/{model}"
+ANY_OTHER = {
+    "description": "A refusal that is not listed here; /problems explains every code.",
+    "content": PROBLEM,
+}
 
 
 def install(app: FastAPI) -> None:
@@ -32,5 +36,7 @@ def with_problems(schema: dict[str, Any]) -> None:
         schemas.pop(unused, None)
     for path in schema["paths"].values():
         for operation in path.values():
-            if "HTTPValidationError" in str(operation["responses"].get("422")):
-                operation["responses"]["422"] = refusals(Malformed)[422]
+            responses = operation["responses"]
+            if "HTTPValidationError" in str(responses.get("422")):
+                responses["422"] = refusals(Malformed)[422]
+            responses["default"] = ANY_OTHER

@@ -24,6 +24,7 @@ from app.errors import (
 log = structlog.get_logger()
 RETRY_SECONDS = 1
 MEDIA_TYPE = "application/problem+json"
+PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 router = APIRouter(tags=["problems"])
 
 
@@ -56,7 +57,7 @@ def refusals(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": " ".join(f"`{kind.code}`: {title(kind)}" for kind in group),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": PROBLEM,
         }
         for status, group in by_status.items()
     }

@@ -134,6 +134,7 @@ def upload_version(
     )
     weights_header.refuse_misfits(weights.file, announced["parameters"])
     ordinals = training_sets.read(session, line.dataset, training_set.file)
+    publishing.refuse_forgotten(session, line.dataset_id, ordinals)  # what saw them is not kept
     with TemporaryDirectory() as folder:
         local = Path(folder) / "weights"
         with local.open("wb") as copy:
@@ -160,12 +161,13 @@ def upload_version(
 def download_weights(
     name: str, number: int, session: SessionDep, store: StoreDep
 ) -> StreamingResponse:
-    """The weights of a published version; 410 with the successor's number once it is withdrawn."""
+    """The weights of a published version; 410 with the live one's number once it is withdrawn."""
     line = model_lines.get(session, name)
     version = versions.get(session, line, number)
     if version.state is not VersionState.PUBLISHED:
-        successor = version.successor_id and versions.by_id(session, version.successor_id).number
-        raise Gone(f"version {number} of {name!r} was withdrawn; use version {successor}")
+        live = versions.live(session, line.id)
+        assert live is not None  # nothing is withdrawn without a successor
+        raise Gone(f"version {number} of {name!r} was withdrawn; use version {live.number}")
     return StreamingResponse(
         store.chunks(version.weights_digest),
         media_type="application/octet-stream",

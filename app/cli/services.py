@@ -10,6 +10,8 @@ from app.cli.surroundings import HOME
 CELERY = ("-m", "celery", "-A", "workers.celery_app")
 # One machine has one clerk: nothing to ask the other workers at the start, nobody to gossip with.
 ALONE = ("--without-mingle", "--without-gossip")
+# Only the clerk signs the ledger; a key from our own environment is for nobody else to see.
+NO_LOG_KEY = {"LACUNA_LOG_KEY": ""}
 
 
 def api(*, host: str, port: int) -> tuple[str, ...]:
@@ -44,7 +46,7 @@ def services(
             name=name,
             command=(sys.executable, *rest),
             log=data_dir / "logs" / f"{name}.log",
-            environment=environment,
+            environment=environment if name == "clerk" else {**environment, **NO_LOG_KEY},
         )
         for name, rest in arguments.items()
     ]

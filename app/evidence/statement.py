@@ -26,23 +26,28 @@ class Statement:
 def encode(statement: Statement) -> bytes:
     """The statement as canonical JSON, which is both signed and committed to in the ledger.
 
-    ValueError without a subject, for a digest that is not SHA-256 in lowercase hex, and for a
-    predicate that JSON cannot say.
+    ValueError as for `to_json`, and for a predicate that JSON cannot say.
+    """
+    return canonical(to_json(statement))
+
+
+def to_json(statement: Statement) -> dict[str, Any]:
+    """The statement as in-toto writes it.
+
+    ValueError without a subject, and for a digest that is not SHA-256 in lowercase hex.
     """
     bad = [d for d in statement.subjects.values() if not SHA256_HEX.fullmatch(d)]
     if bad or not statement.subjects:
         raise ValueError(f"a statement names artefacts by SHA-256 in lowercase hex, not {bad}")
-    return canonical(
-        {
-            "_type": STATEMENT_TYPE,
-            "subject": [
-                {"name": name, "digest": {"sha256": digest}}
-                for name, digest in sorted(statement.subjects.items())
-            ],
-            "predicateType": statement.predicate_type,
-            "predicate": dict(statement.predicate),
-        }
-    )
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {"name": name, "digest": {"sha256": digest}}
+            for name, digest in sorted(statement.subjects.items())
+        ],
+        "predicateType": statement.predicate_type,
+        "predicate": dict(statement.predicate),
+    }
 
 
 def parse(payload: bytes) -> Statement:

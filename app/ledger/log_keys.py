@@ -1,5 +1,6 @@
 """States in the ledger itself which keys sign it, so that each key vouches for the one after it."""
 
+import json
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.evidence import note
 from app.evidence.signer import Signer
 from app.ledger import entries
-from app.ledger.log_tables import LedgerEntry
+from app.ledger.log_tables import LedgerEntry, LedgerPayload
 
 MACHINE = "ledger_key"
 
@@ -44,3 +45,14 @@ def announce(session: Session, signer: Signer, *, now: datetime) -> None:
 def row_of(vkey: str) -> UUID:
     """The id by which a key's entry is found, and is the only one."""
     return UUID(bytes=sha256(vkey.encode()).digest()[:16])
+
+
+def known(session: Session) -> list[str]:
+    """Every key that was ever entered, as vkeys, the newest first."""
+    payloads = session.scalars(
+        select(LedgerPayload.payload)
+        .join(LedgerEntry, LedgerEntry.id == LedgerPayload.entry_id)
+        .where(LedgerEntry.machine == MACHINE)
+        .order_by(LedgerEntry.id.desc())
+    )
+    return [str(json.loads(payload)["vkey"]) for payload in payloads]

@@ -100,6 +100,7 @@ def publish_uploaded(
 
     Refused as well while a job makes the model's next version: the upload would be lost under it.
     """
+    datasets.lock(session, line.dataset_id)  # no request slips in between look and publication
     refuse_forgotten(session, line.dataset_id, training_set)
     model_lines.lock(session, line.id)
     refuse_while_active(session, line)
@@ -121,8 +122,7 @@ def refuse_while_active(session: Session, line: Model) -> None:
 
 
 def refuse_forgotten(session: Session, dataset_id: UUID, training_set: Bitmap) -> None:
-    """No new training set may hold a tombstoned sample (I6); the dataset is locked for the look."""
-    datasets.lock(session, dataset_id)
+    """No new training set may hold a tombstoned sample (I6)."""
     buried = training_set & datasets.tombstones(session, dataset_id)
     if buried:
         raise ForgottenSamples(

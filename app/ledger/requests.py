@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.bitmap import Bitmap
 from app.errors import CoversEverything, Fault, IllegalTransition, NameTaken, UnknownRequest
-from app.ledger import datasets, versions
+from app.ledger import datasets, receipts, versions
 from app.ledger.states import (
     FINAL_REQUEST_STATES,
     OPEN_ERASURE_STATES,
@@ -22,6 +22,7 @@ from app.ledger.tables import DeletionRequest, Erasure, Model, ModelVersion, Req
 from app.ledger.transitions import create, move
 from app.ledger.uniqueness import or_refuse
 
+COMPLETED = (RequestState.COMPLETED, RequestState.COMPLETED_NO_DATA)
 BEGUN = (ErasureState.BATCHED, ErasureState.FORGOTTEN, ErasureState.CLEARED)
 
 
@@ -58,6 +59,7 @@ def submit(session: Session, submission: Submission, *, now: datetime) -> Deleti
     move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
     for line, ordinals in owed.items():
         owe(session, request, line, ordinals, now=now)
+    receipts.state_acceptance(session, request, samples, now=now)
     settle(session, request, now=now)
     return request
 
@@ -116,6 +118,9 @@ def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None
     if state in FINAL_REQUEST_STATES:
         request.finished_at = now
     move(session, request, state, now=now, erasures=len(request.erasures))
+    if state in COMPLETED:
+        samples = resolved(session, request.id)
+        receipts.state_completion(session, request, samples, now=now)
 
 
 def following(request: DeletionRequest) -> RequestState:

@@ -65,7 +65,7 @@ def sequence(
     last = last_signed(session, signer, remembered)
     if not (waiting := waiting_entries(session, limit)):
         return None
-    before = tree.frontier_of(session, last.size)
+    before = standing(session, last)
     grown, completed = frontier.extend(before, [entry.leaf_hash for entry in waiting])
     store(session, last.size, waiting, completed)
     refuse_other_root(grown, rederived(session, last.size, grown.size))
@@ -99,6 +99,22 @@ def last_signed(
     if remembered is not None and (known := stated(remembered)).origin == signer.origin:
         refuse_fork(session, known, last)
     return last
+
+
+def standing(session: Session, last: checkpoint.Checkpoint) -> Frontier:
+    """The right edge of the tree as it is stored, if that is the tree which was signed last."""
+    if (entered := tree.entered(session)) != last.size:
+        raise WillNotSign(
+            f"the tree has {entered} leaves, and {last.size} were signed: "
+            "some were added or removed"
+        )
+    try:
+        edge = tree.frontier_of(session, last.size)
+    except KeyError as error:
+        raise WillNotSign(f"hashes of the tree of {last.size} entries were removed") from error
+    if edge.root != last.root:
+        raise WillNotSign(f"the tree of {last.size} entries is not the one that was signed")
+    return edge
 
 
 def stated(signed: bytes) -> checkpoint.Checkpoint:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, literal, select, tuple_
+from sqlalchemy import Row, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.errors import NoCheckpoint, OutOfRange
@@ -75,6 +75,12 @@ def entries(session: Session, start: int, end: int) -> Sequence[Row[int, str, da
         .where(LedgerLeaf.index >= start, LedgerLeaf.index < end)
         .order_by(LedgerLeaf.index)
     ).all()
+
+
+def entered(session: Session) -> int:
+    """One more than the highest index that is taken."""
+    newest = session.scalar(select(func.max(LedgerLeaf.index)))
+    return 0 if newest is None else newest + 1
 
 
 def stored(session: Session, nodes: Iterable[Node]) -> dict[Node, bytes]:

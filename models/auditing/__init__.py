@@ -1,0 +1,1 @@
+"""Attacks on what is to be served, and what they say of it."""

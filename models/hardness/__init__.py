@@ -1,0 +1,1 @@
+"""How hard a forgetting will be, measured before it is decided how to go about it."""

@@ -116,6 +116,14 @@ def scaled(aim: Aim, losses: Tensor) -> Tensor:
     return torch.where(large, losses, (small.clamp(min=0) + GRAIN).log())
 
 
+def unscaled(aim: Aim, values: Tensor) -> Tensor:
+    """The losses of these values: the inverse of `scaled`, never below nought."""
+    if aim is not Aim.CONFIDENCE:
+        return values
+    small = (values.clamp(max=20).exp() - GRAIN).clamp(min=0).log1p()
+    return torch.where(values > 20, values, small)
+
+
 def can_be_confidence(*losses: Tensor) -> bool:
     """Whether none is below nought, as a density's or a difference's may be."""
     return all(bool((some >= 0).all()) for some in losses)

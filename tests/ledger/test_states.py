@@ -178,7 +178,7 @@ def test_each_step_appends_one_entry_that_commits_to_its_payload(session: Sessio
     stated = session.execute(
         select(LedgerEntry, LedgerPayload)
         .join(LedgerPayload, LedgerPayload.entry_id == LedgerEntry.id)
-        .where(LedgerEntry.row_id == request.id)
+        .where(LedgerEntry.machine == "deletion_request", LedgerEntry.row_id == request.id)
         .order_by(LedgerEntry.id)
     ).all()
 

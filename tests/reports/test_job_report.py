@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import UnknownJob
 from app.ledger import batching, endings, versions
-from app.ledger.log_tables import LedgerEntry
+from app.ledger.log_tables import LedgerEntry, LedgerPayload
 from app.ledger.states import JobState
 from app.ledger.tables import Job, ModelVersion
 from app.reports import tables
@@ -70,7 +70,7 @@ def test_a_shredded_entry_leaves_its_state_and_its_hour(session: Session) -> Non
         select(LedgerEntry).where(LedgerEntry.row_id == job.id).order_by(LedgerEntry.id)
     ).first()
     assert entry is not None
-    session.delete(session.get_one(LedgerEntry, entry.id).payload)
+    session.delete(session.get_one(LedgerPayload, entry.id))
 
     first = report_of(session, job).timeline[0]
 

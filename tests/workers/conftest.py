@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 from starlette.testclient import TestClient
 
+from app import log_key
 from app.config import Settings
 from app.main import create_app
 from tests.conftest import database, plain
@@ -93,6 +94,7 @@ def stack(
             "LACUNA_WORKER_GONE_SECONDS": "9",
             "OMP_NUM_THREADS": "1",
         }
+        log_key.make(settings)
         with TestClient(create_app(settings)) as http:
             stack = Stack(environment, http)
             stack.start_worker()

@@ -3,9 +3,11 @@
 import io
 import json
 import signal
+from hashlib import sha256
 
 import pytest
 
+from app.evidence import note, receipt
 from tests.workers import tiny
 from tests.workers.conftest import Stack
 
@@ -74,6 +76,30 @@ def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stac
     assert job["decision"]["reasons"]
     page = stack.http.get(f"/v1/jobs/{job['id']}/report", headers={"Accept": "text/html"})
     assert "<svg" in page.text
+
+
+@pytest.mark.timeout(240)
+def test_the_receipt_of_a_request_is_signed_within_moments_and_names_the_new_weights(
+    stack: Stack,
+) -> None:
+    train_first_version(stack, "receipt", route="retrain")
+    (asked,) = ask_for(stack, "receipt", 7)
+    stack.until(lambda: finished(stack, asked))
+    path = f"/v1/deletion-requests/{asked}/receipt"
+
+    stack.until(lambda: stack.http.get(path).status_code == 200, seconds=15)
+
+    weights = stack.http.get("/v1/models/receipt/versions/2/weights").content
+    keys = stack.http.get("/v1/ledger/key").text.splitlines()
+    verified = receipt.verify(
+        stack.http.get(path).content,
+        log_keys=[note.parse_vkey(key) for key in keys],
+        weights_digest=sha256(weights).hexdigest(),
+        request_id=asked,
+    )
+    (outcome,) = verified.statement.predicate["outcomes"]
+    assert outcome["job"]["hardware"]["threads"] == 1
+    assert set(outcome["job"]["software"]) == {"python", "torch"}
 
 
 @pytest.mark.timeout(240)

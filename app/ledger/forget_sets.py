@@ -1,0 +1,34 @@
+"""Commits to the samples of a request or a job, so that receipts need not name them."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from app.bitmap import Bitmap
+from app.evidence import sample_sets
+from app.evidence.sample_sets import Named
+from app.ledger import datasets
+from app.ledger.log_tables import SampleCommitment
+from app.ledger.tables import Dataset
+
+
+def committed(session: Session, owner_id: UUID, samples: Mapping[UUID, Bitmap]) -> SampleCommitment:
+    """The commitment to these samples, by dataset; made at the first call for this owner."""
+    known = session.get(SampleCommitment, owner_id)
+    if known is not None:
+        return known
+    key = secrets.token_bytes(sample_sets.KEY_SIZE)
+    made = sample_sets.commit(key, named(session, samples))
+    row = SampleCommitment(owner_id=owner_id, count=made.count, root=made.root, key=key)
+    session.add(row)
+    return row
+
+
+def named(session: Session, samples: Mapping[UUID, Bitmap]) -> Iterator[Named]:
+    """The samples by name: by dataset in the order of names, in each by ordinal."""
+    owners = [session.get_one(Dataset, dataset_id) for dataset_id in samples]
+    for dataset in sorted(owners, key=lambda dataset: dataset.name):
+        for sample_id in datasets.ids_of(session, dataset.id, samples[dataset.id]):
+            yield Named(dataset.name, sample_id)

@@ -1,0 +1,138 @@
+"""Receipts: appends what they state, in the transaction of the fact, and gives them out later."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from app.bitmap import Bitmap
+from app.errors import NoReceipt, ReceiptNotReady, ReceiptShredded
+from app.evidence import dsse, receipt, statement
+from app.evidence.receipt import Entry
+from app.evidence.statement import PAYLOAD_TYPE, Statement
+from app.evidence.strict import to_base64
+from app.ledger import entries, forget_sets, statements, tree
+from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload
+from app.ledger.states import FINAL_REQUEST_STATES
+from app.ledger.tables import DeletionRequest
+
+MACHINE = "receipt"
+
+
+class Stage(StrEnum):
+    """Of what there is a receipt."""
+
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
+
+
+REVISIONS = {Stage.ACCEPTED: 0, Stage.COMPLETED: 1}
+
+
+def state_acceptance(
+    session: Session,
+    request: DeletionRequest,
+    samples: Mapping[UUID, Bitmap],
+    *,
+    now: datetime,
+) -> None:
+    """State that a request was accepted."""
+    forget_set = forget_sets.committed(session, request.id, samples)
+    append(
+        session, request, Stage.ACCEPTED, statements.accepted(request, forget_set, now=now), now=now
+    )
+
+
+def state_completion(
+    session: Session,
+    request: DeletionRequest,
+    samples: Mapping[UUID, Bitmap],
+    *,
+    now: datetime,
+) -> None:
+    """State what a request came to."""
+    forget_set = forget_sets.committed(session, request.id, samples)
+    stated = statements.completed(session, request, forget_set, now=now)
+    append(session, request, Stage.COMPLETED, stated, now=now)
+
+
+def append(
+    session: Session, request: DeletionRequest, stage: Stage, stated: Statement, *, now: datetime
+) -> None:
+    """Enter a statement; the clerk signs it when it gives the entry its index."""
+    entries.append(
+        session,
+        f"{MACHINE}.{stage}",
+        machine=MACHINE,
+        row_id=request.id,
+        revision=REVISIONS[stage],
+        now=now,
+        payload=statement.to_json(stated),
+    )
+    session.flush()
+
+
+def read(session: Session, request: DeletionRequest, stage: Stage | None = None) -> bytes:
+    """The newest receipt of a request, or that of a stage; the same bytes each time."""
+    entry = found(session, request, stage)
+    if entry is None:
+        raise missing(request, stage)
+    # The relationship says that there is a payload; shredding it is what makes that untrue.
+    payload: LedgerPayload | None = entry.payload
+    if payload is None:
+        raise ReceiptShredded(
+            "what this receipt states was shredded after its time; copies that were fetched before "
+            "still verify"
+        )
+    leaf = session.scalar(select(LedgerLeaf).where(LedgerLeaf.entry_id == entry.id))
+    if leaf is None or payload.signatures is None:
+        raise ReceiptNotReady("the statement waits for the clerk to enter and sign it")
+    return assembled(session, entry, payload, leaf.index)
+
+
+def found(session: Session, request: DeletionRequest, stage: Stage | None) -> LedgerEntry | None:
+    """The entry of a stage's statement, or the newest."""
+    query = (
+        select(LedgerEntry)
+        .where(LedgerEntry.machine == MACHINE, LedgerEntry.row_id == request.id)
+        .order_by(LedgerEntry.revision.desc())
+        .options(joinedload(LedgerEntry.payload))
+        .limit(1)
+    )
+    if stage is not None:
+        query = query.where(LedgerEntry.revision == REVISIONS[stage])
+    return session.scalar(query)
+
+
+def missing(request: DeletionRequest, stage: Stage | None) -> NoReceipt | ReceiptNotReady:
+    """Why there is no entry: it is too early, or it will never come."""
+    if stage is Stage.COMPLETED and request.state not in FINAL_REQUEST_STATES:
+        return ReceiptNotReady("the request is not completed yet")
+    return NoReceipt(
+        f"the request is {request.state} and nothing was stated about that; requests from before "
+        "receipts were introduced have none, nor is a request completed that was taken back"
+    )
+
+
+def assembled(session: Session, entry: LedgerEntry, payload: LedgerPayload, index: int) -> bytes:
+    """The receipt of a sequenced statement, under the first checkpoint that covers it."""
+    head = tree.covering(session, index)
+    assert head is not None  # a leaf is committed with its checkpoint
+    text = payload.payload.encode()
+    envelope = dsse.from_json(
+        {
+            "payload": to_base64(text),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": payload.signatures,
+        }
+    )
+    return receipt.issue(
+        envelope,
+        Entry(entry.kind, entry.hour, payload.salt),
+        index=index,
+        hashes=tree.inclusion(session, index, head.size).hashes,
+        checkpoint=head.note,
+    )

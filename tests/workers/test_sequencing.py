@@ -1,0 +1,99 @@
+"""The clerk's turn at the ledger: what is committed, what is remembered, what is only told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.orm import Session, sessionmaker
+from structlog.testing import capture_logs
+
+from app import log_key
+from app.config import Settings
+from app.db import connect, sessions_of, transaction
+from app.evidence import checkpoint
+from app.ledger import tree
+from app.queue import CeleryQueue
+from app.store import Store
+from tests.factories import NOW
+from tests.ledger.signing import append, tamper
+from workers import sequencing
+from workers.station import Station
+
+
+@pytest.fixture
+def station(fresh_database: str, tmp_path: Path) -> Any:
+    engine = connect(fresh_database)
+    settings = Settings(data_dir=tmp_path, log_key=SecretStr(""))
+    yield Station(
+        settings=settings,
+        sessions=sessions_of(engine),
+        store=Store(settings.store),
+        queue=CeleryQueue("memory://"),
+        clock=lambda: NOW,
+    )
+    engine.dispose()
+
+
+def fill(sessions: sessionmaker[Session], count: int = 3) -> None:
+    with transaction(sessions) as session:
+        append(session, count)
+
+
+def size(station: Station) -> int:
+    with transaction(station.sessions) as session:
+        newest = tree.newest(session)
+        return newest.size if newest else 0
+
+
+def test_what_waits_is_signed_and_remembered(station: Station) -> None:
+    log_key.make(station.settings)
+    fill(station.sessions)
+
+    sequencing.sequence(station)
+
+    kept = log_key.remembered(station.settings)
+    assert kept is not None
+    signed = checkpoint.verify(kept, log_key.load(station.settings).verifier_keys)
+    assert signed.checkpoint.size == size(station) == 4
+
+
+def test_killed_between_commit_and_memory_the_next_turn_goes_on(station: Station) -> None:
+    log_key.make(station.settings)
+    fill(station.sessions)
+    sequencing.sequence(station)
+    older = log_key.remembered(station.settings)
+    assert older is not None
+    fill(station.sessions)
+    sequencing.sequence(station)
+    log_key.remember(station.settings, older)
+
+    fill(station.sessions)
+    sequencing.sequence(station)
+
+    assert size(station) == 10
+
+
+def test_without_a_key_nothing_is_signed_and_the_log_says_why(station: Station) -> None:
+    fill(station.sessions)
+
+    with capture_logs() as told:
+        sequencing.sequence(station)
+
+    assert size(station) == 0
+    assert [line["event"] for line in told] == ["no_log_key"]
+
+
+def test_a_tree_that_was_changed_is_not_signed_and_the_log_says_why(station: Station) -> None:
+    log_key.make(station.settings)
+    fill(station.sessions)
+    sequencing.sequence(station)
+    with transaction(station.sessions) as session:
+        tamper(session, "UPDATE ledger_nodes SET hash = sha256(hash)")
+    fill(station.sessions)
+
+    with capture_logs() as told:
+        sequencing.sequence(station)
+
+    assert size(station) == 4
+    assert [line["event"] for line in told] == ["will_not_sign"]
