@@ -14,7 +14,10 @@ class Fault:
 
 
 class ServiceError(Exception):
-    """A refusal. The docstring of each kind is its title; the message is the detail."""
+    """The request cannot be carried out as it is.
+
+    The first line of each kind's docstring is its title, for callers; the message is the detail.
+    """
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
@@ -90,9 +93,15 @@ class Conflict(ServiceError):
 
 
 class IllegalTransition(Conflict):
-    """The row cannot move from its state to the one asked for."""
+    """It is in a state from which what was asked for is not possible."""
 
     code = "illegal_transition"
+
+
+class AlreadyTrained(Conflict):
+    """The model has a live version, so it needs no first training."""
+
+    code = "already_trained"
 
 
 class ReceiptNotReady(Conflict):
@@ -103,7 +112,7 @@ class ReceiptNotReady(Conflict):
 
 
 class NameTaken(Conflict):
-    """The name is taken by something else."""
+    """The name is taken already."""
 
     code = "name_taken"
 
@@ -139,8 +148,15 @@ class BadKey(ServiceError):
     code = "bad_idempotency_key"
 
 
+class ChangedMeanwhile(ServiceError):
+    """It is no longer what If-Match names; read it again."""
+
+    status = 412
+    code = "changed_meanwhile"
+
+
 class Gone(ServiceError):
-    """It was withdrawn."""
+    """The version was withdrawn; a later one has taken its place."""
 
     status = 410
     code = "version_withdrawn"
@@ -217,7 +233,7 @@ class ForgottenSamples(Unprocessable):
 
 
 class BadLine(Unprocessable):
-    """A line of the import cannot be read."""
+    """A line of the file cannot be read."""
 
     code = "bad_line"
 
@@ -241,7 +257,7 @@ class OutOfRange(Unprocessable):
 
 
 class BadPageToken(ServiceError):
-    """The page token is not one of ours."""
+    """The page token is not one that this service gave out."""
 
     code = "bad_page_token"
 
@@ -254,7 +270,7 @@ class Unavailable(ServiceError):
 
 
 class Crashed(ServiceError):
-    """Something went wrong that is not the caller's fault."""
+    """The service failed; the request need not be at fault."""
 
     status = 500
     code = "internal_error"

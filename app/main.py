@@ -13,6 +13,7 @@ from app.api import (
     jobs,
     ledger,
     limits,
+    model_actions,
     model_lines,
     openapi,
     problems,
@@ -64,6 +65,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     for resource in (
         datasets,
         model_lines,
+        model_actions,
         versions,
         deletion_requests,
         receipts,

@@ -1,6 +1,6 @@
 """Rows for tests; each factory names only what the test is about."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
+from app.api.weights_header import Form
 from app.bitmap import Bitmap
 from app.ledger import (
     announcements,
@@ -29,6 +30,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PEPPER = "pepper"
 PEOPLE = ("ada", "ben", "eve", "kim", "zoe")
 EACH = 2
+WEIGHT: Form = {"dtype": "F32", "shape": [2, 3]}  # the only tensor of a network
 DAY = timedelta(days=1)
 
 
@@ -183,7 +185,7 @@ def announce_worker(
     name: str = "worker",
     *,
     recipe: str = "tiny",
-    parameters: dict[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Form] | None = None,
     now: datetime = NOW,
 ) -> None:
     """A live worker that can run one recipe."""
@@ -191,7 +193,7 @@ def announce_worker(
         session,
         name,
         incarnation=uuid4(),
-        recipes={recipe: {"parameters": parameters or {"weight": [2, 3]}, "samples": 10}},
+        recipes={recipe: {"parameters": parameters or {"weight": WEIGHT}, "samples": 10}},
         device="cpu",
         versions={"python": "3.11"},
         now=now,

@@ -3,9 +3,12 @@
 import json
 import platform
 import sys
+from functools import cache
 from typing import Any
 
 import torch
+from safetensors import deserialize
+from safetensors.torch import save
 
 from models import registry
 from models.recipe import Recipe
@@ -18,7 +21,7 @@ def described() -> dict[str, Any]:
     announced, broken = {}, dict(discovery.broken)
     for name, recipe in discovery.found.items():
         try:
-            announced[name] = {"parameters": shapes(recipe), "samples": len(recipe.pool())}
+            announced[name] = {"parameters": forms(recipe), "samples": len(recipe.pool())}
         except Exception as error:  # whatever a stranger's recipe raises must not hide the others
             broken[name] = f"{type(error).__name__}: {error}"
     return {
@@ -29,9 +32,20 @@ def described() -> dict[str, Any]:
     }
 
 
-def shapes(recipe: Recipe) -> dict[str, list[int]]:
-    """By tensor: its shape in a network of this recipe."""
-    return {name: list(tensor.shape) for name, tensor in own_tensors(recipe.build()).items()}
+def forms(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """By tensor: its type, as safetensors names it, and its shape in a network of this recipe."""
+    return {
+        name: {"dtype": type_name(tensor.dtype), "shape": list(tensor.shape)}
+        for name, tensor in own_tensors(recipe.build()).items()
+    }
+
+
+@cache
+def type_name(dtype: torch.dtype) -> str:
+    """`F32` for `torch.float32`: read off a file, as the library does not publish its table."""
+    file = save({"": torch.empty(0, dtype=dtype)})
+    ((_, facts),) = deserialize(file)  # type: ignore[no-untyped-call]  # the library has no types
+    return str(facts["dtype"])
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """Looks at what is due and rings for it: the only recovery path; a lost message costs seconds."""
 
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
 from app.db import transaction
-from app.ledger import batching, jobs, versions
+from app.law import add_months
+from app.ledger import batching, jobs, retention, versions
 from app.queue import RUN_JOB, ring_after_commit
 from workers.station import Station
 
 log = structlog.get_logger()
+SHREDDED_AT_ONCE = 100  # requests in one sweep; the next takes more
 
 
 def sweep(station: Station) -> None:
@@ -23,6 +26,7 @@ def sweep(station: Station) -> None:
     for job_id in due:
         station.queue.ring(RUN_JOB, job_id)
     purge(station)
+    shred(station)
 
 
 def consider_model(station: Station, model_id: UUID) -> None:
@@ -44,3 +48,20 @@ def purge(station: Station) -> None:
             if not versions.digest_in_use(session, version):
                 station.store.purge(version.weights_digest)
             versions.purge(session, version, now=station.clock())
+
+
+def shred(station: Station) -> None:
+    """Forget who asked, and for what, where the time for which that is kept is over."""
+    before = months_before(station.clock(), station.settings.retention_months)
+    with transaction(station.sessions) as session:
+        overdue = retention.overdue(session, before=before, limit=SHREDDED_AT_ONCE)
+        retention.shred_answers(session, before=before)
+    for request_id in overdue:
+        with transaction(station.sessions) as session:
+            retention.shred(session, request_id, now=station.clock())
+            log.info("shredded", request=str(request_id))
+
+
+def months_before(moment: datetime, months: int) -> datetime:
+    """The same day number and time so many calendar months earlier, else that month's last day."""
+    return datetime.combine(add_months(moment.date(), -months), moment.timetz())

@@ -5,17 +5,20 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
+from app.api import etags
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.names import Name
+from app.api.polling import UNCHANGED, polled
 from app.api.problems import Malformed, refusals
 from app.api.versions import VersionRead
 from app.errors import (
     BodyTooLarge,
-    Conflict,
+    ChangedMeanwhile,
     EmptyTrainingSet,
     NameTaken,
     UnknownDataset,
@@ -23,7 +26,7 @@ from app.errors import (
     UnknownRecipe,
     WorkerAbsent,
 )
-from app.ledger import announcements, batching, datasets, jobs, model_lines, versions
+from app.ledger import announcements, datasets, first_training, jobs, model_lines, versions
 from app.ledger.policy import Policy
 from app.ledger.tables import Model
 from app.queue import RUN_JOB, ring_after_commit
@@ -72,6 +75,31 @@ class PolicyFields(BaseModel):
     )
 
 
+def without_defaults(schema: JsonDict) -> None:
+    """What is left out of a change stays as it is; clients must not fill in defaults."""
+    fields = schema["properties"]
+    assert isinstance(fields, dict)
+    for facts in fields.values():
+        assert isinstance(facts, dict)
+        facts.pop("default", None)
+
+
+class PolicyChange(PolicyFields):
+    """The fields of a policy that change; the others stay as they are."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
+
+class ModelChange(BaseModel):
+    """What to change of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    policy: PolicyChange = Field(
+        description="What to change of its policy.", examples=[{"approval": True}]
+    )
+
+
 class ModelCreate(BaseModel):
     """A model to register."""
 
@@ -100,12 +128,6 @@ class ModelRead(BaseModel):
     live: VersionRead | None = Field(description="The version behind the alias `live`.")
     active_job: UUID | None = Field(description="The job that makes the next version.")
     created_at: datetime = Field(description="When it was registered.")
-
-
-class FlushRead(BaseModel):
-    """What a flush did."""
-
-    job: UUID | None = Field(description="The job that was made; none if nothing was pending.")
 
 
 @router.post(
@@ -137,10 +159,7 @@ def create_model(
         now=now,
     )
     if body.train:
-        training_set = datasets.everything(dataset) - datasets.tombstones(session, dataset.id)
-        if not training_set:
-            raise EmptyTrainingSet(f"the dataset {dataset.name!r} has no samples to train on")
-        job = jobs.queue_training(session, line, training_set, now=now)
+        job = first_training.queue(session, line, now=now)
         ring_after_commit(session, queue, RUN_JOB, job.id)
     return read(session, [line])[0]
 
@@ -151,26 +170,45 @@ def list_models(session: SessionDep) -> list[ModelRead]:
     return read(session, model_lines.listed(session))
 
 
-@router.get("/{name}", summary="Read a model", responses=refusals(UnknownModel))
-def read_model(name: str, session: SessionDep) -> ModelRead:
-    """A model, its live version and its active job."""
-    return read(session, [model_lines.get(session, name)])[0]
-
-
-@router.post(
-    "/{name}:flush",
-    summary="Batch pending erasures now",
-    responses=refusals(UnknownModel, Conflict),
+@router.get(
+    "/{name}",
+    summary="Read a model",
+    response_model=ModelRead,
+    responses=UNCHANGED | refusals(UnknownModel),
 )
-def flush(name: str, session: SessionDep, queue: QueueDep, now: NowDep) -> FlushRead:
-    """Make a job of all pending erasures at once, whatever the policy's waits say."""
+def read_model(name: str, session: SessionDep, http: Request) -> Response:
+    """A model, its live version and its active job; `If-None-Match` asks for changes only."""
+    (model,) = read(session, [model_lines.get(session, name)])
+    return polled(http, model, final=model.active_job is None)
+
+
+@router.patch(
+    "/{name}",
+    summary="Change a model's policy",
+    responses=refusals(UnknownModel, ChangedMeanwhile, Malformed, BodyTooLarge),
+)
+def change_model(
+    name: str,
+    body: ModelChange,
+    session: SessionDep,
+    now: NowDep,
+    response: Response,
+    if_match: Annotated[
+        str | None, Header(description="The ETag of the model that the change is meant for.")
+    ] = None,
+) -> ModelRead:
+    """Change the named fields of a model's policy; the ledger keeps what it was before.
+
+    It holds at once: for pending erasures, and for a job under way from its next step on.
+    """
     line = model_lines.get(session, name)
-    if (active := jobs.active_for(session, line.id)) is not None:
-        raise Conflict(f"job {active.id} is active; pending erasures go into the next one")
-    job = batching.batch(session, line.id, now=now, flush=True)
-    if job is not None:
-        ring_after_commit(session, queue, RUN_JOB, job.id)
-    return FlushRead(job=job.id if job else None)
+    model_lines.lock(session, line.id)
+    session.refresh(line, ["policy"])
+    etags.refuse_if_changed(if_match, etags.etag(*read(session, [line])))
+    model_lines.change_policy(session, line, body.policy.model_dump(exclude_unset=True), now=now)
+    (model,) = read(session, [line])
+    response.headers["ETag"] = etags.etag(model)
+    return model
 
 
 def read(session: Session, lines: Sequence[Model]) -> list[ModelRead]:

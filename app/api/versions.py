@@ -125,7 +125,7 @@ def upload_version(
 ) -> VersionRead:
     """Register weights that were trained elsewhere, with the samples they were trained on.
 
-    The tensors' names and shapes must be those of the recipe's network. Nothing is unpickled.
+    The tensors' names, types and shapes must be those of the recipe's network. Nothing is unpickled.
     """
     line = model_lines.get(session, name)
     publishing.refuse_while_active(session, line)  # before anything is read or stored

@@ -3,7 +3,7 @@
 import json
 import struct
 from math import prod
-from typing import IO, Any
+from typing import IO, Any, TypedDict
 
 from app.errors import BadWeights, Fault, WeightsDoNotFit
 
@@ -18,8 +18,15 @@ BYTES = {
 Place = tuple[int, int]
 
 
-def shapes(file: IO[bytes]) -> dict[str, list[int]]:
-    """By tensor: its shape, from a header that agrees with itself and with the file's size.
+class Form(TypedDict):
+    """A tensor's type, in the words of the format, and its shape; workers announce it so."""
+
+    dtype: str
+    shape: list[int]
+
+
+def forms(file: IO[bytes]) -> dict[str, Form]:
+    """By tensor: its form, from a header that agrees with itself and with the file's size.
 
     https://github.com/huggingface/safetensors#format: 8 bytes of length, JSON, then the tensors'
     bytes without a gap.
@@ -42,11 +49,11 @@ def shapes(file: IO[bytes]) -> dict[str, list[int]]:
     if 8 + length + end != size:
         raise BadWeights(f"the file has {size} bytes, its header speaks of {8 + length + end}")
     file.seek(0)
-    return {name: shape for name, (_, shape) in tensors.items()}
+    return {name: form for name, (_, form) in tensors.items()}
 
 
-def parsed(text: str) -> dict[str, tuple[Place, list[int]]]:
-    """By tensor: where its bytes lie, and its shape. ValueError for what the format forbids."""
+def parsed(text: str) -> dict[str, tuple[Place, Form]]:
+    """By tensor: where its bytes lie, and its form. ValueError for what the format forbids."""
     header = json.loads(text, object_pairs_hook=without_repetition)
     if not isinstance(header, dict) or not text.startswith("{"):
         raise ValueError("a header is an object")
@@ -58,8 +65,8 @@ def parsed(text: str) -> dict[str, tuple[Place, list[int]]]:
     return {name: tensor(facts) for name, facts in header.items()}
 
 
-def tensor(facts: Any) -> tuple[Place, list[int]]:
-    """Where a tensor's bytes lie, and its shape; its type says that the two agree."""
+def tensor(facts: Any) -> tuple[Place, Form]:
+    """Where a tensor's bytes lie, and its form, which says that they are as many."""
     match facts:
         case {"dtype": str(kind), "shape": [*shape], "data_offsets": [begin, end]} if (
             len(facts) == 3
@@ -68,7 +75,7 @@ def tensor(facts: Any) -> tuple[Place, list[int]]:
             and end - begin == BYTES.get(kind, 0) * prod(shape)
             and kind in BYTES
         ):
-            return (begin, end), shape
+            return (begin, end), Form(dtype=kind, shape=shape)
         case _:
             raise ValueError("a tensor has a type, a shape and the place of as many bytes")
 
@@ -83,23 +90,33 @@ def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def refuse_misfits(file: IO[bytes], expected: dict[str, list[int]]) -> None:
+def refuse_misfits(file: IO[bytes], expected: dict[str, Form]) -> None:
     """Refuse weights whose tensors are not those of the recipe's network."""
-    found = shapes(file)
+    found = forms(file)
     faults = [fault(name, "missing", "not in the file") for name in expected.keys() - found.keys()]
     faults += [
         fault(name, "unexpected", "not in the network") for name in found.keys() - expected.keys()
     ]
-    faults += [
-        fault(name, "shape_differs", f"{found[name]} in the file, {expected[name]} expected")
-        for name in found.keys() & expected.keys()
-        if found[name] != expected[name]
-    ]
+    for name in found.keys() & expected.keys():
+        faults += differences(name, found[name], expected[name])
     if faults:
-        faults.sort(key=lambda fault: fault.pointer)
+        faults.sort(key=lambda fault: (fault.pointer, fault.code))
         raise WeightsDoNotFit(
             f"{len(faults)} tensors do not fit the recipe's network", *faults[:SHOWN]
         )
+
+
+def differences(name: str, found: Form, expected: Form) -> list[Fault]:
+    """What of a tensor's form is not as the network has it; no value is ever converted."""
+    pairs = [
+        ("dtype_differs", found["dtype"], expected["dtype"]),
+        ("shape_differs", found["shape"], expected["shape"]),
+    ]
+    return [
+        fault(name, code, f"{ours} in the file, {theirs} expected")
+        for code, ours, theirs in pairs
+        if ours != theirs
+    ]
 
 
 def fault(name: str, code: str, detail: str) -> Fault:

@@ -3,7 +3,7 @@
 import typer
 from pydantic import ValidationError
 
-from app.cli import demo, down, migrate, recipe, status, up, version
+from app.cli import demo, down, keys, ledger, migrate, recipe, status, up, verify, version
 from app.cli.options import fail
 from app.config import settings
 
@@ -21,6 +21,9 @@ app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=down.EPILOG)(down.down)
 app.command(epilog=migrate.EPILOG)(migrate.migrate)
 app.add_typer(recipe.app, name="recipe")
+app.command(epilog=verify.EPILOG)(verify.verify)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="keys")
 app.command()(demo.demo)
 app.command()(version.version)
 

@@ -12,7 +12,7 @@ from sqlalchemy.types import Integer, String
 from app.bitmap import Bitmap
 from app.errors import NameTaken, UnknownDataset
 from app.ledger import entries
-from app.ledger.tables import Dataset, Sample
+from app.ledger.tables import Dataset, LastingTombstones, Sample
 from app.ledger.uniqueness import or_refuse
 
 
@@ -128,6 +128,21 @@ def unbury(session: Session, dataset_id: UUID, ordinals: Bitmap) -> None:
         .where(Sample.dataset_id == dataset_id, Sample.ordinal == any_(wanted))
         .values(tombstoned_at=None)
     )
+
+
+def keep_buried(session: Session, dataset_id: UUID, ordinals: Bitmap) -> None:
+    """Have samples stay on the tombstones although the request for them is shredded."""
+    known = session.get(LastingTombstones, dataset_id)
+    if known is None:
+        session.add(LastingTombstones(dataset_id=dataset_id, samples=ordinals))
+    else:
+        known.samples |= ordinals
+
+
+def buried_for_good(session: Session, dataset_id: UUID) -> Bitmap:
+    """The samples that no cancelled request takes off the tombstones any more."""
+    known = session.get(LastingTombstones, dataset_id)
+    return Bitmap() if known is None else known.samples
 
 
 def share_lock(session: Session, dataset_ids: Iterable[UUID]) -> None:

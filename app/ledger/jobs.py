@@ -62,8 +62,8 @@ def add(
     due_at: datetime | None = None,
 ) -> Job:
     """Put a job into the queue; the database allows one active job per model."""
-    if active_for(session, line.id) is not None:
-        raise Conflict(f"the model {line.name!r} has an active job already")
+    if (active := active_for(session, line.id)) is not None:
+        raise Conflict(f"job {active.id} of {line.name!r} is active; retry after it has ended")
     job = Job(
         model_id=line.id,
         kind=kind,

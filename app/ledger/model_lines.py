@@ -1,7 +1,9 @@
 """Models: named lines of versions that share a recipe and a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -30,6 +32,30 @@ def create(
         payload={"id": str(line.id), "name": name, "recipe": recipe, "policy": policy.stored()},
     )
     return line
+
+
+def change_policy(
+    session: Session, line: Model, changes: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Replace these fields of the model's policy; what is as it was needs no entry."""
+    before = Policy.of(line.policy)
+    policy = replace(before, **changes)
+    if policy == before:
+        return
+    line.policy = policy.stored()
+    entries.append(
+        session,
+        "model.policy_changed",
+        machine="model",
+        row_id=line.id,
+        now=now,
+        payload={
+            "id": str(line.id),
+            "name": line.name,
+            "policy": policy.stored(),
+            "before": before.stored(),
+        },
+    )
 
 
 def get(session: Session, name: str) -> Model:

@@ -153,7 +153,10 @@ def cancel(session: Session, request_id: UUID, *, now: datetime, reason: str) ->
     for erasure in request.erasures:
         move(session, erasure, ErasureState.CANCELLED, now=now, reason=reason)
     for dataset_id, ordinals in samples.items():
-        datasets.unbury(session, dataset_id, ordinals - claimed_by_others(session, dataset_id))
+        kept = claimed_by_others(session, dataset_id) | datasets.buried_for_good(
+            session, dataset_id
+        )
+        datasets.unbury(session, dataset_id, ordinals - kept)
     return request
 
 

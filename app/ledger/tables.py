@@ -282,7 +282,8 @@ class Worker(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     incarnation: Mapped[UUID]
-    recipes: Mapped[dict[str, Any]]  # name -> {"parameters": {tensor: shape}, ...}
+    # name -> {"parameters": {tensor: {"dtype": "F32", "shape": [2, 3]}, ...}, "samples": 10}
+    recipes: Mapped[dict[str, Any]]
     device: Mapped[str]
     versions: Mapped[dict[str, Any]]
     started_at: Mapped[datetime]

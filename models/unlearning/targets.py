@@ -20,8 +20,10 @@ from models.unlearning.contract import Diverged
 # forgotten, and how far above it as forgotten too well. Retrains differ by more than the first.
 TOLERANCE = 0.05
 OVERSHOOT = 0.1
-# Share of the first deficit that may be left where the spread of unseen losses is not known.
+# Share of the first deficit that may be left where the spread of unseen losses is not known; and
+# the most of it in the scale of confidence, where retrained networks keep 0.5 to 1.
 REMAINDER = 0.1
+MOST_LEFT = 0.5
 # E(x)₊ of a centred normal variable, in its standard deviations.
 HALF_NORMAL = 0.4
 # The least difference of two losses that is told: below it lies what float32 does to them.
@@ -92,7 +94,7 @@ def goal_for(
     else:
         level = float(torch.maximum(due, start).mean())
         owed_first = float((due - start).clamp(min=0).mean())
-    slack = TOLERANCE * owed_first
+    slack = min(TOLERANCE * owed_first, MOST_LEFT / 2 if aim is Aim.CONFIDENCE else torch.inf)
     return Goal(
         aim=aim,
         targets=due,
@@ -229,4 +231,4 @@ def _band(aim: Aim, owed_first: float, slack: float, spread: Tensor | None) -> f
         return slack
     if spread is not None:
         return max(HALF_NORMAL * float(spread.mean()), slack)
-    return REMAINDER * owed_first
+    return min(REMAINDER * owed_first, MOST_LEFT if aim is Aim.CONFIDENCE else torch.inf)

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.ledger import batching, versions
 from app.ledger.tables import Model, ModelVersion
 from tests.api.conftest import Call, Clock
-from tests.api.weights import NETWORK, WEIGHT, weights_file
+from tests.api.weights import BIAS, NETWORK, WEIGHT, weights_file
 from tests.factories import (
     NOW,
     PEOPLE,
@@ -35,7 +35,7 @@ EVERYONE = [f"{person}-{place}" for person in PEOPLE for place in (0, 1)]
 @pytest.fixture(autouse=True)
 def line(session: Session) -> Model:
     """A model with ten samples and no version, and a worker that knows its network."""
-    announce_worker(session, parameters={**NETWORK})
+    announce_worker(session, parameters=NETWORK)
     return make_model(session)
 
 
@@ -182,20 +182,31 @@ def test_what_is_no_safetensors_file_is_refused_and_not_kept(
     assert (known(session), kept(configured)) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("weights", "code", "detail"),
+    [
+        (
+            weights_file(weight=WEIGHT | {"shape": [3, 2]}),
+            "shape_differs",
+            "[3, 2] in the file, [2, 3] expected",
+        ),
+        (
+            weights_file(
+                body=bytes(56),
+                weight=WEIGHT | {"dtype": "F64", "data_offsets": [0, 48]},
+                bias=BIAS | {"data_offsets": [48, 56]},
+            ),
+            "dtype_differs",
+            "F64 in the file, F32 expected",
+        ),
+    ],
+)
 def test_weights_of_another_network_are_refused_and_not_kept(
-    session: Session, configured: Settings, refused: Call
+    session: Session, configured: Settings, refused: Call, weights: bytes, code: str, detail: str
 ) -> None:
-    weights = weights_file(weight=WEIGHT | {"shape": [3, 2]})
-
     problem = refused("POST", PATH, 422, "weights_do_not_fit", files=files(weights))
 
-    assert problem["errors"] == [
-        {
-            "pointer": "/weight",
-            "code": "shape_differs",
-            "detail": "[3, 2] in the file, [2, 3] expected",
-        }
-    ]
+    assert problem["errors"] == [{"pointer": "/weight", "code": code, "detail": detail}]
     assert (known(session), kept(configured)) == ([], [])
 
 

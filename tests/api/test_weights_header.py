@@ -9,6 +9,7 @@ import pytest
 from safetensors import SafetensorError, deserialize
 
 from app.api import weights_header
+from app.api.weights_header import Form
 from app.errors import BadWeights, WeightsDoNotFit
 from tests.api.weights import BIAS, NETWORK, WEIGHT, framed, weights_file
 
@@ -53,7 +54,7 @@ NOT_SAFETENSORS: dict[str, bytes] = {
 @pytest.mark.parametrize("weights", NOT_SAFETENSORS.values(), ids=NOT_SAFETENSORS)
 def test_what_is_no_safetensors_file_is_refused(weights: bytes) -> None:
     with pytest.raises(BadWeights):
-        weights_header.shapes(BytesIO(weights))
+        weights_header.forms(BytesIO(weights))
 
 
 def test_of_a_file_with_one_byte_changed_we_read_what_the_safetensors_library_reads() -> None:
@@ -66,17 +67,17 @@ def test_of_a_file_with_one_byte_changed_we_read_what_the_safetensors_library_re
             assert ours(changed) == theirs(changed), changed[:header]
 
 
-def ours(weights: bytes) -> dict[str, list[int]] | None:
+def ours(weights: bytes) -> dict[str, Form] | None:
     try:
-        return weights_header.shapes(BytesIO(weights))
+        return weights_header.forms(BytesIO(weights))
     except BadWeights:
         return None
 
 
-def theirs(weights: bytes) -> dict[str, list[int]] | None:
+def theirs(weights: bytes) -> dict[str, Form] | None:
     try:
         read = deserialize(weights)  # type: ignore[no-untyped-call]  # the library has no types
-        return {name: facts["shape"] for name, facts in read}
+        return {name: Form(dtype=facts["dtype"], shape=facts["shape"]) for name, facts in read}
     except SafetensorError:
         return None
 
@@ -102,6 +103,14 @@ MISFITS: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
     "as many numbers in one row": (
         weights_file(bias=BIAS | {"shape": [1, 2]}),
         [("/bias", "shape_differs")],
+    ),
+    "as many bytes of another type": (
+        weights_file(bias=BIAS | {"dtype": "I32"}),
+        [("/bias", "dtype_differs")],
+    ),
+    "a tensor that is wrong in every way": (
+        weights_file(bias=BIAS | {"dtype": "F16", "shape": [4]}),
+        [("/bias", "dtype_differs"), ("/bias", "shape_differs")],
     ),
 }
 

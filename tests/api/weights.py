@@ -4,7 +4,12 @@ import json
 import struct
 from typing import Any
 
-NETWORK = {"weight": [2, 3], "bias": [2]}
+from app.api.weights_header import Form
+
+NETWORK: dict[str, Form] = {
+    "weight": {"dtype": "F32", "shape": [2, 3]},
+    "bias": {"dtype": "F32", "shape": [2]},
+}
 WEIGHT = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
 BIAS = {"dtype": "F32", "shape": [2], "data_offsets": [24, 32]}
 

@@ -55,9 +55,9 @@ def verified(signed: bytes | None, signer: Signer = SIGNER) -> Checkpoint:
     return checkpoint.verify(signed, signer.verifier_keys).checkpoint
 
 
-def tamper(session: Session, statement: str) -> None:
+def tamper(session: Session, statement: str, **values: object) -> None:
     """Change what is append-only, as somebody with the database's own powers could."""
     session.execute(text("SET LOCAL session_replication_role = replica"))
-    session.execute(text(statement))
+    session.execute(text(statement), values)
     session.execute(text("SET LOCAL session_replication_role = origin"))
     session.expire_all()

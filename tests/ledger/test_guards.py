@@ -91,7 +91,7 @@ def test_a_model_has_at_most_one_active_job(session: Session) -> None:
     parent = make_version(session)
     job = make_job(session, parent=parent)
 
-    with pytest.raises(Conflict, match="has an active job already"):
+    with pytest.raises(Conflict, match="is active; retry after it has ended"):
         make_job(session, parent=parent)
     with (
         pytest.raises(IntegrityError, match="uq_jobs_one_active_per_model"),

@@ -1,0 +1,73 @@
+"""What an operator can ask of a model: train its first version, batch its erasures now."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from app.api import jobs as job_routes
+from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.jobs import JobRead
+from app.api.problems import refusals
+from app.errors import (
+    AlreadyTrained,
+    Conflict,
+    EmptyTrainingSet,
+    UnknownModel,
+    UnknownRecipe,
+    WorkerAbsent,
+)
+from app.ledger import announcements, batching, first_training, jobs, model_lines
+from app.queue import RUN_JOB, ring_after_commit
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+class FlushRead(BaseModel):
+    """What a flush did."""
+
+    job: UUID | None = Field(description="The job that was made; none if nothing was pending.")
+
+
+@router.post(
+    "/{name}:train",
+    status_code=202,
+    summary="Train a first version",
+    responses=refusals(
+        UnknownModel, UnknownRecipe, WorkerAbsent, EmptyTrainingSet, AlreadyTrained, Conflict
+    ),
+)
+def train(
+    name: str,
+    session: SessionDep,
+    queue: QueueDep,
+    settings: SettingsDep,
+    now: NowDep,
+    response: Response,
+) -> JobRead:
+    """Train a model that has no version: its first training was cancelled or failed, or never was.
+
+    It is trained on all samples that its dataset has by now, less those that were forgotten.
+    """
+    line = model_lines.get(session, name)
+    announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
+    job = first_training.queue(session, line, now=now)
+    ring_after_commit(session, queue, RUN_JOB, job.id)
+    response.headers["Location"] = f"{job_routes.router.prefix}/{job.id}"
+    return JobRead.of(jobs.get(session, job.id))
+
+
+@router.post(
+    "/{name}:flush",
+    summary="Batch pending erasures now",
+    responses=refusals(UnknownModel, Conflict),
+)
+def flush(name: str, session: SessionDep, queue: QueueDep, now: NowDep) -> FlushRead:
+    """Make a job of all pending erasures at once, whatever the policy's waits say."""
+    line = model_lines.get(session, name)
+    if (active := jobs.active_for(session, line.id)) is not None:
+        raise Conflict(f"job {active.id} is active; pending erasures go into the next one")
+    job = batching.batch(session, line.id, now=now, flush=True)
+    if job is not None:
+        ring_after_commit(session, queue, RUN_JOB, job.id)
+    return FlushRead(job=job.id if job else None)

@@ -1,0 +1,49 @@
+"""`lacuna keys`: the keys that sign the ledger."""
+
+from typing import Annotated
+
+import typer
+
+from app import log_key
+from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
+from app.config import Settings
+from app.evidence import note
+from app.log_key import NoLogKey
+
+app = typer.Typer(no_args_is_help=True, help="The keys that sign the ledger.")
+
+
+@app.command(epilog="**Example:** `lacuna keys show > log.vkey`")
+def show(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Write the ledger's public keys, the newest first, as `lacuna verify --key` takes them."""
+    known = log_key.vkeys(Settings(data_dir=data_dir))
+    if not known:
+        fail(f"{data_dir} has no key of a ledger; `lacuna up` makes one.")
+    typer.echo("\n".join(known))
+
+
+@app.command(
+    epilog="**Example:** `lacuna keys rotate`, and once whoever checks receipts has the new key, "
+    "`lacuna keys rotate --drop-old`"
+)
+def rotate(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    drop_old: Annotated[
+        bool,
+        typer.Option(
+            "--drop-old", help="Let the keys so far sign no more, for instance after a theft."
+        ),
+    ] = False,
+) -> None:
+    """Make a new key for the ledger; the old one signs on beside it, so that both verify.
+
+    A clerk that runs takes it up by itself. Old receipts stay valid under the old key.
+    """
+    try:
+        signer = log_key.rotate(Settings(data_dir=data_dir), drop_old=drop_old)
+    except NoLogKey as refusal:
+        fail(str(refusal))
+    new, *others = map(note.vkey, signer.verifier_keys)
+    typer.echo(f"The ledger is signed with a new key from now on:\n{new}")
+    for old in others:
+        typer.echo(f"Beside it still signs:\n{old}")

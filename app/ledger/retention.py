@@ -1,0 +1,90 @@
+"""Forgets who asked, and for what, once their time is over; every proof stays valid.
+
+What stays is the skeleton that the law wants kept: dates, states, counts, and the ledger's leaves,
+which only ever held commitments. The samples stay tombstoned.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.bitmap import Bitmap
+from app.ledger import datasets, entries, receipts, requests
+from app.ledger.log_tables import LedgerEntry, LedgerPayload, SampleCommitment
+from app.ledger.states import RequestState
+from app.ledger.tables import DeletionRequest, Erasure, IdempotencyKey, Job, RequestSamples
+
+NEVER_FORGOTTEN = (RequestState.CANCELLED, RequestState.DENIED)
+
+
+def overdue(session: Session, *, before: datetime, limit: int) -> Sequence[UUID]:
+    """Requests that came to their end before this moment and are not shredded, oldest first."""
+    return session.scalars(
+        select(DeletionRequest.id)
+        .where(DeletionRequest.shredded_at.is_(None), DeletionRequest.finished_at <= before)
+        .order_by(DeletionRequest.finished_at)
+        .limit(limit)
+    ).all()
+
+
+def shred(session: Session, request_id: UUID, *, now: datetime) -> None:
+    """Destroy what ties a request to a person or to samples. The datasets are locked first."""
+    samples = requests.resolved(session, request_id)
+    datasets.lock(session, *samples)
+    request = requests.get(session, request_id, lock=True)
+    if request.shredded_at is not None:
+        return
+    if request.state not in NEVER_FORGOTTEN:
+        for dataset_id, ordinals in samples.items():
+            datasets.keep_buried(session, dataset_id, ordinals)
+    request.subject_key = request.external_id = None
+    request.shredded_at = now
+    for erasure in request.erasures:
+        erasure.samples = Bitmap()
+    session.execute(delete(RequestSamples).where(RequestSamples.request_id == request_id))
+    session.execute(delete(SampleCommitment).where(SampleCommitment.owner_id == request_id))
+    shred_payloads(session, request)
+    shred_jobs(session, request)
+    entries.append(
+        session,
+        "deletion_request.shredded",
+        machine="retention",
+        row_id=request_id,
+        now=now,
+        payload={"id": str(request_id), "at": now.isoformat()},
+    )
+    session.flush()
+
+
+def shred_payloads(session: Session, request: DeletionRequest) -> None:
+    """Destroy the payloads and salts of the request's entries, and of its erasures'."""
+    erasures = [erasure.id for erasure in request.erasures]
+    theirs = select(LedgerEntry.id).where(
+        or_(
+            LedgerEntry.machine.in_(("deletion_request", receipts.MACHINE))
+            & (LedgerEntry.row_id == request.id),
+            (LedgerEntry.machine == "erasure") & LedgerEntry.row_id.in_(erasures),
+        )
+    )
+    session.execute(delete(LedgerPayload).where(LedgerPayload.entry_id.in_(theirs)))
+
+
+def shred_jobs(session: Session, request: DeletionRequest) -> None:
+    """Destroy the forget sets of jobs all of whose requests are shredded."""
+    mine = [erasure.job_id for erasure in request.erasures if erasure.job_id is not None]
+    others = (
+        exists()
+        .where(Erasure.job_id == Job.id, Erasure.request_id == DeletionRequest.id)
+        .where(DeletionRequest.shredded_at.is_(None))
+    )
+    done = session.scalars(select(Job.id).where(Job.id.in_(mine), ~others)).all()
+    session.execute(update(Job).where(Job.id.in_(done)).values(forget_set=Bitmap()))
+    session.execute(delete(SampleCommitment).where(SampleCommitment.owner_id.in_(done)))
+
+
+def shred_answers(session: Session, *, before: datetime) -> None:
+    """Destroy what was answered to repeated POSTs: it holds the callers' own ids."""
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at <= before))

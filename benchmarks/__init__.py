@@ -1,0 +1,1 @@
+"""What the README's figures come from: each module prints a table and says by which command."""

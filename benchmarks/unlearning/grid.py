@@ -1,0 +1,204 @@
+"""Runs the grid, one row after another, and keeps each row: a stopped run goes on where it was."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from benchmarks.unlearning.cases import Case, cases, recipe_of
+from benchmarks.unlearning.measured import tow, worth
+from benchmarks.unlearning.methods import WAYS, Settings, Way
+from benchmarks.unlearning.networks import JUDGING_ROUNDS, STEERING_ROUNDS, Shelf
+from models.data import Split
+from models.progress import silent
+from models.references import Table, targets
+from models.unlearning.contract import Diverged
+
+# Seeds that have nothing in common.
+DRAW, STEER, JUDGE, BAND, TUNING = 1, 10_000, 20_000, 30_000, 40_000
+TUNED_ON, TUNING_SET = "random 5 %", "tuning"
+UNTOUCHED, RETRAIN = "untouched", "retrain"
+
+Row = dict[str, Any]
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one data set, a file of JSON lines."""
+
+    file: Path
+
+    def all(self) -> list[Row]:
+        return [json.loads(line) for line in self._lines()]
+
+    def has(self, **key: Any) -> bool:
+        return any(all(row.get(name) == value for name, value in key.items()) for row in self.all())
+
+    def add(self, row: Row) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _lines(self) -> Iterator[str]:
+        if self.file.exists():
+            yield from self.file.read_text().splitlines()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One data set with its networks, its forget sets and its references."""
+
+    data: str
+    shelf: Shelf
+    steering: Table
+    judging: Table
+    rows: Rows
+    told: Told
+
+
+def open_comparison(data: str, folder: Path, told: Told) -> Comparison:
+    """Read the data; train and score the references."""
+    recipe = recipe_of(data)
+    shelf = Shelf(folder / data, recipe, recipe.pool(), recipe.holdout())
+    return Comparison(
+        data=data,
+        shelf=shelf,
+        steering=shelf.table("steering", STEERING_ROUNDS, STEER, told),
+        judging=shelf.table("judging", JUDGING_ROUNDS, JUDGE, told),
+        rows=Rows(folder / f"{data}.jsonl"),
+        told=told,
+    )
+
+
+def run(comparison: Comparison, *, seeds: int, band: int) -> None:
+    """All rows of a data set: per forget set the band, then per seed every way."""
+    drawn = cases(comparison.data, comparison.shelf.pool, comparison.judging, seed=DRAW)
+    for case in drawn:
+        for seed in range(band):
+            retrained(comparison, case, seed)
+    tune(comparison, next(case for case in drawn if case.name == TUNED_ON))
+    for seed in range(seeds):
+        for case in drawn:
+            compare(comparison, case, seed)
+
+
+def tune(comparison: Comparison, case: Case) -> None:
+    """Let each baseline choose its settings by its own measure, on a network of its own."""
+    band = [
+        row for row in comparison.rows.all() if (row["set"], row["way"]) == (case.name, RETRAIN)
+    ]
+    parent, _ = comparison.shelf.trained("tuning", comparison.shelf.pool, TUNING)
+    split = split_of(comparison, case)
+    for way in WAYS:
+        if len(way.settings) == 1 or comparison.rows.has(set=TUNING_SET, way=way.name):
+            continue
+        tried = []
+        for settings in way.settings:
+            comparison.told(f"tuning {way.name}: {dict(settings)}")
+            made = attempt(comparison, case, way, settings, TUNING, parent, split)
+            tried.append(-1.0 if made is None else tow(worth_of(comparison, split, made), band))
+        best = max(range(len(tried)), key=tried.__getitem__)
+        comparison.rows.add(
+            {
+                "set": TUNING_SET,
+                "way": way.name,
+                "settings": dict(way.settings[best]),
+                "tried": dict(zip(map(str, map(dict, way.settings)), tried, strict=True)),
+            }
+        )
+
+
+def settings_of(comparison: Comparison, way: Way) -> Settings:
+    """What was chosen for this data set; the only ones where there is no choice."""
+    for row in comparison.rows.all():
+        if (row["set"], row["way"]) == (TUNING_SET, way.name):
+            return dict(row["settings"])
+    return way.settings[0]
+
+
+def retrained(comparison: Comparison, case: Case, seed: int) -> None:
+    """One network of a band."""
+    if comparison.rows.has(set=case.name, way=RETRAIN, seed=seed):
+        return
+    split = split_of(comparison, case)
+    comparison.told(f"{case.name}: retrain {seed + 1}")
+    name = f"without {case.name} {seed}".replace(" ", "-")
+    network, seconds = comparison.shelf.trained(name, split.retain, BAND + seed)
+    add(comparison, case, RETRAIN, seed, network, seconds=seconds)
+
+
+def compare(comparison: Comparison, case: Case, seed: int) -> None:
+    """Every way on one forget set and one network."""
+    parent, seconds = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
+    if not comparison.rows.has(set=case.name, way=UNTOUCHED, seed=seed):
+        add(comparison, case, UNTOUCHED, seed, parent, seconds=seconds)
+    split = split_of(comparison, case)
+    for way in WAYS:
+        if not comparison.rows.has(set=case.name, way=way.name, seed=seed):
+            comparison.told(f"{case.name}, seed {seed}: {way.name}")
+            forget(comparison, case, way, seed, parent, split)
+
+
+def forget(
+    comparison: Comparison, case: Case, way: Way, seed: int, parent: nn.Module, split: Split
+) -> None:
+    """One way, timed in seconds of the processor, for the machine may be busy otherwise."""
+    settings = settings_of(comparison, way)
+    started = time.process_time()
+    made = attempt(comparison, case, way, settings, seed, parent, split)
+    seconds = time.process_time() - started
+    if made is None:
+        failed = {"set": case.name, "way": way.name, "seed": seed, "failed": "diverged"}
+        comparison.rows.add(failed)
+        return
+    add(comparison, case, way.name, seed, made, seconds=seconds)
+
+
+def attempt(
+    comparison: Comparison,
+    case: Case,
+    way: Way,
+    settings: Settings,
+    seed: int,
+    parent: nn.Module,
+    split: Split,
+) -> nn.Module | None:
+    """The network that a way makes; None where it diverged."""
+    method = way.build(targets(comparison.steering.of(case.forget)))
+    recipe = comparison.shelf.recipe
+    try:
+        made = method(parent, split, recipe, seed=seed, progress=silent, **settings)
+    except Diverged:
+        return None
+    return made.network
+
+
+def add(
+    comparison: Comparison,
+    case: Case,
+    way: str,
+    seed: int,
+    network: nn.Module,
+    *,
+    seconds: float,
+) -> None:
+    """Measure a network and keep the row."""
+    facts = {"set": case.name, "way": way, "seed": seed, "forgotten": len(case.forget)}
+    measured = worth_of(comparison, split_of(comparison, case), network)
+    comparison.rows.add({**facts, "seconds": seconds, **measured})
+
+
+def worth_of(comparison: Comparison, split: Split, network: nn.Module) -> dict[str, float]:
+    shelf = comparison.shelf
+    return worth(network, split, shelf.holdout.test, shelf.recipe, comparison.judging).dictionary()
+
+
+def split_of(comparison: Comparison, case: Case) -> Split:
+    pool, gone = comparison.shelf.pool, set(case.forget)
+    kept = [sample_id for sample_id in pool.ids if sample_id not in gone]
+    return Split(pool.named(case.forget), pool.named(kept), comparison.shelf.holdout.validation)

@@ -1,0 +1,72 @@
+"""What is compared: our default, its parts taken away, the published methods, and the baselines."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from models.unlearning import METHODS
+from models.unlearning.contract import Method
+from models.unlearning.hamu import hamu
+from models.unlearning.nabla_tau import nabla_tau
+
+Build = Callable[[Tensor], Method]
+Settings = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A name for the table, and the method, given the per-sample targets of the forget set.
+
+    `settings`: what may be tried on a data set before the comparison. Ours has one for all.
+    """
+
+    name: str
+    build: Build
+    settings: tuple[Settings, ...] = ({},)
+
+
+def rates(*values: float) -> tuple[Settings, ...]:
+    return tuple({"rate": value} for value in values)
+
+
+# What the baselines are tuned over; their own first settings are among these.
+BASELINES: Mapping[str, tuple[Settings, ...]] = {
+    "rum": ({},),
+    "finetune": rates(0.01, 0.05, 0.1, 0.2),
+    "l1_sparse": rates(0.01, 0.05, 0.1, 0.2),
+    "msg": (*rates(0.01, 0.05), {"rate": 0.1, "reset": 0.9}, {"rate": 0.05, "reset": 0.9}),
+    "neggrad_plus": rates(0.01, 0.03, 0.1, 0.2),
+    "salun": rates(0.005, 0.013, 0.03, 0.1),
+    "scrub": rates(0.005, 0.02, 0.05, 0.1),
+    "ssd": ({}, {"selection": 5.0}, {"selection": 2.0}, {"selection": 2.0, "dampening": 0.3}),
+}
+
+published_hamu = partial(
+    hamu,
+    aim="ascent",
+    metric="plain",
+    share=0.5,
+    rate=1e-4,
+    trust=False,
+    mending=0,
+    patience=10**9,
+)
+
+
+def shipped(name: str) -> Way:
+    """A method as the service knows it."""
+    return Way(name, lambda _: METHODS[name], BASELINES[name])
+
+
+WAYS = (
+    Way("hamu, reference targets", lambda targets: partial(hamu, targets=targets)),
+    Way("hamu, targets by rank", lambda _: hamu),
+    Way("… hinge on the loss", lambda targets: partial(hamu, targets=targets, aim="samples")),
+    Way("… mean loss only", lambda targets: partial(hamu, targets=targets, aim="mean")),
+    Way("hamu, as published", lambda _: published_hamu),
+    Way("∇τ, as published", lambda _: nabla_tau, rates(1e-3, 3e-3, 1e-2)),
+    Way("∇τ, reference targets", lambda targets: partial(nabla_tau, targets=targets, alpha=0.5)),
+    *map(shipped, BASELINES),
+)

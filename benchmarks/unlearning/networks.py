@@ -1,0 +1,61 @@
+"""Trains what a data set's comparison needs, once: the rest of the grid finds it on disk."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.unlearning.cases import owners
+from models import weights
+from models.data import Holdout, Samples
+from models.progress import silent
+from models.recipe import Recipe
+from models.references import Reference, Table, plans, scored
+from models.references import trained as train_reference
+from models.seeding import seeded
+
+PARTS, STEERING_ROUNDS, JUDGING_ROUNDS = 4, 2, 1
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A folder of networks that one recipe trained; it holds no people's data but in weights."""
+
+    folder: Path
+    recipe: Recipe
+    pool: Samples
+    holdout: Holdout
+
+    def trained(self, name: str, samples: Samples, seed: int) -> tuple[nn.Module, float]:
+        """A network trained on these samples, and the seconds it took."""
+        kept, clock = self.folder / f"{name}.safetensors", self.folder / f"{name}.seconds"
+        with seeded(seed):
+            network = self.recipe.build()
+        if not clock.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            started = time.process_time()
+            self.recipe.fit(network, samples, seed=seed, progress=silent)
+            seconds = time.process_time() - started
+            weights.save(network, kept)
+            clock.write_text(str(seconds))
+        weights.load(network, kept)
+        return network.eval(), float(clock.read_text())
+
+    def table(self, name: str, rounds: int, seed: int, told: Callable[[str], None]) -> Table:
+        """References that leave out a quarter of the people each; scored, then gone."""
+        drawn = plans(owners(self.pool), parts=PARTS, rounds=rounds, seed=seed)
+        rows: list[Reference] = []
+        for plan in drawn:
+            kept = self.folder / f"{name}-{plan.number}.pt"
+            if not kept.exists():
+                told(f"{name} reference {plan.number + 1} of {len(drawn)}")
+                network = train_reference(self.recipe, self.pool, plan, silent)
+                one = scored(network, self.recipe, self.pool, plan, self.holdout.validation)
+                self.folder.mkdir(parents=True, exist_ok=True)
+                torch.save({"losses": one.losses, "unseen": one.unseen}, kept)
+            values: dict[str, Tensor] = torch.load(kept, weights_only=True)
+            rows.append(Reference(values["losses"], plan.left_out, values["unseen"]))
+        return Table(self.pool.ids, tuple(rows))
