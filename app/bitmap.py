@@ -58,5 +58,9 @@ class Bitmap:
     def __contains__(self, ordinal: int) -> bool:
         return ordinal in self._bits
 
+    def rank(self, ordinal: int) -> int:
+        """How many ordinals of the set are at most this one."""
+        return int(self._bits.rank(ordinal))
+
     def __repr__(self) -> str:
         return f"<Bitmap of {len(self)}>"

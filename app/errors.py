@@ -98,6 +98,12 @@ class IllegalTransition(Conflict):
     code = "illegal_transition"
 
 
+class NoLiveVersion(Conflict):
+    """The model has no live version yet."""
+
+    code = "no_live_version"
+
+
 class AlreadyTrained(Conflict):
     """The model has a live version, so it needs no first training."""
 

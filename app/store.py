@@ -14,6 +14,12 @@ class StoreCorrupt(Exception):
     """What the store gives back is not what was put in."""
 
 
+def digest_of(file: Path) -> str:
+    """A local file's SHA-256, under which the store keeps it."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 class Store:
     """Immutable files under their SHA-256; written under another name, then moved into place."""
 
@@ -25,8 +31,7 @@ class Store:
 
     def put(self, file: Path) -> str:
         """Store a file and read it back; returns its digest. Storing twice changes nothing."""
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = digest_of(file)
         target = self.path(digest)
         if not self.filesystem.exists(target):
             self.filesystem.makedirs(self.filesystem._parent(target), exist_ok=True)

@@ -6,10 +6,11 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import log_tables, tables
+from app.ledger import log_tables, reference_tables, tables
 
 # Importing the tables is what fills the metadata.
-assert tables.Dataset.metadata is log_tables.LedgerEntry.metadata is Base.metadata
+for noun in (log_tables.LedgerEntry, reference_tables.ReferenceScores, tables.Dataset):
+    assert noun.metadata is Base.metadata
 
 
 def render_item(kind: str, item: object, _: object) -> str | Literal[False]:

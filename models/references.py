@@ -15,7 +15,7 @@ from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.training import evaluate
-from models.unlearning.targets import Aim, scaled, unscaled
+from models.unlearning.targets import Aim, can_be_confidence, scaled, unscaled
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,23 @@ def targets(of_forget: Table) -> Tensor:
     than the network that is served and err a little upwards; moving them all by their difference on
     held-out samples made it worse (benchmarks/results/references.txt).
     """
+    out, losses = of_forget.left_out, of_forget.losses
+    aim = Aim.CONFIDENCE if can_be_confidence(losses) else Aim.SAMPLES
+    return unscaled(aim, torch.where(out, scaled(aim, losses), 0).sum(dim=0) / out.sum(dim=0))
+
+
+def spread(of_forget: Table) -> Tensor:
+    """`[F]`: the standard deviation of one unseen value around its target, all the same.
+
+    In the scale of confidence, pooled over samples, for a few values each say little. NaN where no
+    sample was left out twice.
+    """
     out = of_forget.left_out
-    values = scaled(Aim.CONFIDENCE, of_forget.losses)
-    return unscaled(Aim.CONFIDENCE, torch.where(out, values, 0).sum(dim=0) / out.sum(dim=0))
+    values = torch.where(out, scaled(Aim.CONFIDENCE, of_forget.losses), 0)
+    count = out.sum(dim=0)
+    squares = torch.where(out, (values - values.sum(dim=0) / count).square(), 0).sum()
+    freedom = (count - 1).clamp(min=0).sum()
+    return (squares / freedom).sqrt().expand(len(count))
 
 
 def memorization(of_samples: Table) -> Tensor:

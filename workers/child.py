@@ -16,6 +16,7 @@ import torch
 
 from models.unlearning.contract import Diverged
 from workers.phases import Bench
+from workers.refusals import refusal
 
 PROGRESS_PAUSE = 0.2  # seconds between two lines of progress
 ORPHANED = 3
@@ -72,13 +73,13 @@ def main() -> None:
     waiting = commands()
     while True:
         command = waiting.get()
-        phase = getattr(bench, command.pop("phase"))
+        phase = command.pop("phase")
         try:
-            wire.send(result=phase(**command))
+            wire.send(result=getattr(bench, phase)(**command))
         except Diverged as error:
             wire.send(error={"code": "diverged", "detail": str(error)})
-        except ValueError as error:  # what models/ raises for input that no repetition makes right
-            wire.send(error={"code": "impossible", "detail": str(error), "final": True})
+        except ValueError as error:
+            wire.send(error=refusal(error, phase, command))
 
 
 if __name__ == "__main__":

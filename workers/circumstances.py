@@ -2,19 +2,24 @@
 
 import inspect
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
 import torch
 
-GIVEN = ("seed", "progress")  # stated elsewhere, or no setting
+STATED_ELSEWHERE = ("seed", "progress")
 
 
-def circumstances(procedure: Callable[..., Any], device: torch.device) -> dict[str, Any]:
-    """What a receipt says of the run of an unlearning method or of a recipe's training."""
+def circumstances(
+    procedure: Callable[..., Any], device: torch.device, /, **given: Any
+) -> dict[str, Any]:
+    """What a receipt says of the run of an unlearning method or of a recipe's training.
+
+    `given`: the knobs that were turned; the others were left at their defaults.
+    """
     return {
-        "settings": settings(procedure),
+        "settings": settings(procedure, given),
         "software": {"python": platform.python_version(), "torch": torch.__version__},
         "hardware": {
             "device": device_name(device),
@@ -24,18 +29,21 @@ def circumstances(procedure: Callable[..., Any], device: torch.device) -> dict[s
     }
 
 
-def settings(procedure: Callable[..., Any]) -> dict[str, Any]:
-    """The defaults of a procedure's knobs, which are what the workers run it with."""
+def settings(procedure: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every knob of a procedure, as it was set."""
     knobs = inspect.signature(procedure).parameters.values()
     return {
-        knob.name: plain(knob.default)
+        knob.name: plain(given.get(knob.name, knob.default))
         for knob in knobs
-        if knob.kind is knob.KEYWORD_ONLY and knob.name not in GIVEN
+        if knob.kind is knob.KEYWORD_ONLY and knob.name not in STATED_ELSEWHERE
     }
 
 
 def plain(value: Any) -> Any:
-    """A default as JSON can say it; what is no plain value, by its name or in its own words."""
+    """A setting as JSON can say it; a function by its name, all else by the name of its kind.
+
+    Targets, for one, are values of samples, and a receipt gives none of those away.
+    """
     match value:
         case Enum():
             return plain(value.value)
@@ -43,7 +51,7 @@ def plain(value: Any) -> Any:
             return value
         case tuple() | list():
             return [plain(each) for each in value]
-    return getattr(value, "__name__", str(value))
+    return getattr(value, "__name__", type(value).__name__)
 
 
 def device_name(device: torch.device) -> str:

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from app.bitmap import Bitmap
 from app.db import transaction
 from app.ledger import datasets, jobs, versions
+from app.ledger.states import JobKind
 from app.ledger.tables import Job
 from workers.child_process import Child
 from workers.heart import Heart
@@ -24,8 +26,10 @@ class Assignment:
 
     job_id: UUID
     fence: int
+    kind: JobKind
     recipe: str
     seed: int
+    samples: Bitmap
     retain: list[str]
     forget: list[str]
     parent_digest: str | None
@@ -34,12 +38,17 @@ class Assignment:
     def of(cls, session: Session, job: Job) -> Self:
         dataset = job.model.dataset_id
         parent = job.parent_version_id and versions.by_id(session, job.parent_version_id)
+        samples = job.training_set
+        if job.kind is JobKind.REFERENCES:  # it outlasts requests: no reference may see those
+            samples -= datasets.tombstones(session, dataset)
         return cls(
             job_id=job.id,
             fence=job.fence,
+            kind=job.kind,
             recipe=job.model.recipe,
             seed=job.seed,
-            retain=datasets.ids_of(session, dataset, job.training_set),
+            samples=samples,
+            retain=datasets.ids_of(session, dataset, samples),
             forget=datasets.ids_of(session, dataset, job.forget_set),
             parent_digest=parent.weights_digest if parent else None,
         )
@@ -73,15 +82,15 @@ class Desk:
             "open",
             recipe=self.assignment.recipe,
             seed=self.assignment.seed,
-            retain=self.listed("retain", self.assignment.retain),
-            forget=self.listed("forget", self.assignment.forget) if parent else None,
+            retain=self.laid("retain", self.assignment.retain),
+            forget=self.laid("forget", self.assignment.forget) if parent else None,
             parent=self.fetched(parent) if parent else None,
         )
 
-    def listed(self, name: str, sample_ids: list[str]) -> str:
-        """A file with these ids, for the child to read."""
+    def laid(self, name: str, facts: Any) -> str:
+        """A file with these facts, for the child to read: there may be too many for a message."""
         path = self.folder / f"{name}.json"
-        path.write_text(json.dumps(sample_ids))
+        path.write_text(json.dumps(facts))
         return str(path)
 
     def fetched(self, digest: str) -> str:

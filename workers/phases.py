@@ -11,19 +11,23 @@ from torch import nn
 
 from models import registry, weights
 from models.auditing.audit import audit
-from models.auditing.signals import RETAIN_CAP
+from models.auditing.judges import judges
+from models.auditing.signals import RETAIN_CAP, Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
 from models.progress import Progress
 from models.recipe import Recipe
+from models.references import spread, targets
 from models.seeding import seeded
 from models.training import evaluate
 from models.unlearning import METHODS
 from models.unlearning.retrain import retrain
 from workers.circumstances import circumstances, device_name
+from workers.said import plan_of, say, table_of
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
+STEERED = ("hamu", "nabla_tau")  # methods that take a target per sample
 REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
 
 
@@ -72,12 +76,21 @@ class Bench:
             },
         }
 
-    def assess(self, *, train_seconds: float | None, train_samples: int | None) -> dict[str, Any]:
+    def assess(
+        self, *, steering: str | None, train_seconds: float | None, train_samples: int | None
+    ) -> dict[str, Any]:
         """Measure hardness on the parent, and predict what a retrain and an audit will take."""
         assert self.parent is not None
         assert self.split is not None
+        known = table_of(steering, self.split.forget)
         hardness = measure(
-            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress
+            self.parent,
+            self.split,
+            self.recipe,
+            targets=None if known is None else targets(known),
+            spread=None if known is None else spread(known),
+            seed=self.seed,
+            progress=self.progress,
         )
         if train_seconds is None or train_samples is None:
             train_seconds, train_samples = self.probe()
@@ -87,13 +100,15 @@ class Bench:
             "audit_seconds": self.predicted_audit(),
         }
 
-    def unlearn(self, *, route: str, out: str) -> dict[str, Any]:
-        """Run the route's method on the parent."""
+    def unlearn(self, *, route: str, steering: str | None, out: str) -> dict[str, Any]:
+        """Run the route's method on the parent, with targets where references gave some."""
         assert self.parent is not None
         assert self.split is not None
+        known = table_of(steering, self.split.forget)
+        aims = {} if known is None or route not in STEERED else {"targets": targets(known)}
         started = time.monotonic()
         unlearned = METHODS[route](
-            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress
+            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress, **aims
         )
         seconds = time.monotonic() - started
         return {
@@ -101,11 +116,16 @@ class Bench:
             "movement": weights.distance(self.parent, unlearned.network),
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
-            "made_with": circumstances(METHODS[route], self.device),
+            "made_with": circumstances(METHODS[route], self.device, **aims),
         }
 
-    def audit(self, *, route: str, served: str, with_reference: bool) -> dict[str, Any]:
-        """Attack the weights as served; compare with a retrained reference, then drop it."""
+    def audit(
+        self, *, route: str, served: str, judging: str | None, with_reference: bool
+    ) -> dict[str, Any]:
+        """Attack the weights as served; compare with references that are gone, or with a retrain.
+
+        A retrained reference is dropped afterwards.
+        """
         assert self.parent is not None
         assert self.split is not None
         references, started = [], time.monotonic()
@@ -127,6 +147,7 @@ class Bench:
             self.recipe,
             route=route,
             references=references,
+            judges=self.judges_from(judging),
             seed=self.seed,
             thresholds=Thresholds(),
             progress=part(self.progress, 0.8 if references else 0.0, 1.0, ""),
@@ -135,6 +156,33 @@ class Bench:
             "reference_seconds": reference_seconds if references else None,
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
+
+    def judges_from(self, judging: str | None) -> tuple[Said, ...]:
+        """What references said that steered nothing."""
+        assert self.split is not None
+        known = table_of(judging, self.split.forget)
+        return () if known is None else judges(known, self.split.forget, self.split.validation)
+
+    def reference(
+        self, *, number: int, parts: int, rounds: int, owners: str, present: str, out: str
+    ) -> dict[str, Any]:
+        """Train one reference, score it, destroy it."""
+        plan = plan_of(
+            number,
+            json.loads(Path(owners).read_text()),
+            json.loads(Path(present).read_text()),
+            parts=parts,
+            rounds=rounds,
+            seed=self.seed,
+        )
+        return say(
+            self.recipe,
+            self.samples,
+            self.holdout.validation,
+            plan,
+            Path(out),
+            part(self.progress, 0.0, 1.0, f"reference {number + 1}: "),
+        )
 
     def loaded(self, path: str) -> nn.Module:
         """A network with these weights, in evaluation mode."""

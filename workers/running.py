@@ -89,7 +89,7 @@ def carry(desk: Desk) -> None:
     """Step after step, until the job has ended, waits for a person, or was given back."""
     desk.open()
     while (state := held_state(desk)) is not None:
-        STEPS[state](desk)
+        STEPS[desk.assignment.kind][state](desk)
     log.info("let_go", job=str(desk.assignment.job_id))
 
 

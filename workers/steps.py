@@ -14,7 +14,7 @@ from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
 from models.decision import Decision, Route, decide
 from models.hardness.record import Hardness
-from workers import costs
+from workers import costs, known_scores, reference_steps
 from workers.child_process import ChildFailed
 from workers.desk import Desk
 
@@ -22,7 +22,7 @@ from workers.desk import Desk
 def begin(desk: Desk) -> None:
     """queued -> training or assessing."""
     with desk.held() as (session, job):
-        following = JobState.TRAINING if job.kind is JobKind.TRAIN else JobState.ASSESSING
+        following = JobState.ASSESSING if job.kind is JobKind.UNLEARN else JobState.TRAINING
         move(session, job, following, now=desk.station.clock(), attempt=job.attempt)
 
 
@@ -45,7 +45,8 @@ def assess(desk: Desk) -> None:
     """assessing -> unlearning, auditing or awaiting_approval: measure, decide, write both down."""
     with desk.held() as (session, job):
         known = costs.last_training(session, parent_of(session, job))
-    assessed = desk.ask("assess", **known)
+        steering = known_scores.lay(desk, session, job, judging=False)
+    assessed = desk.ask("assess", steering=steering, **known)
     with desk.held() as (session, job):
         decision = decided(session, job, assessed)
         job.hardness = assessed["hardness"]
@@ -79,11 +80,12 @@ def decided(session: Session, job: Job, assessed: dict[str, Any]) -> Decision:
 
 def unlearn(desk: Desk) -> None:
     """unlearning -> auditing: run the route; one that diverges is followed by a retrain."""
-    with desk.held() as (_, job):
+    with desk.held() as (session, job):
         assert job.decision is not None
         route, predicted = str(job.decision["route"]), float(job.decision["retrain_seconds"])
+        steering = known_scores.lay(desk, session, job, judging=False)
     try:
-        made = desk.ask("unlearn", route=route, out=str(desk.out(route)))
+        made = desk.ask("unlearn", route=route, steering=steering, out=str(desk.out(route)))
     except ChildFailed as failure:
         if failure.error["code"] != "diverged" or route == Route.RETRAIN:
             raise
@@ -114,12 +116,14 @@ def audit(desk: Desk) -> None:
         affordable = (
             job.decision["retrain_seconds"] <= Policy.of(job.model.policy).reference_seconds
         )
+        judging = known_scores.lay(desk, session, job, judging=True)
     report = desk.ask(
         "audit",
         route=route,
         served=desk.fetched(served),
         # A retrain is exact by how it was made; a reference would only be the same again.
-        with_reference=affordable and route != Route.RETRAIN,
+        judging=judging,
+        with_reference=affordable and judging is None and route != Route.RETRAIN,
     )
     with desk.held() as (session, job):
         job.audit = report
@@ -212,11 +216,24 @@ def parent_of(session: Session, job: Job) -> ModelVersion:
     return versions.by_id(session, job.parent_version_id)
 
 
-STEPS: dict[JobState, Callable[[Desk], None]] = {
-    JobState.QUEUED: begin,
-    JobState.TRAINING: train,
-    JobState.ASSESSING: assess,
-    JobState.UNLEARNING: unlearn,
-    JobState.AUDITING: audit,
-    JobState.PUBLISHING: publish,
+Steps = dict[JobState, Callable[[Desk], None]]
+
+STEPS: dict[JobKind, Steps] = {
+    JobKind.TRAIN: {
+        JobState.QUEUED: begin,
+        JobState.TRAINING: train,
+        JobState.PUBLISHING: publish,
+    },
+    JobKind.UNLEARN: {
+        JobState.QUEUED: begin,
+        JobState.ASSESSING: assess,
+        JobState.UNLEARNING: unlearn,
+        JobState.AUDITING: audit,
+        JobState.PUBLISHING: publish,
+    },
+    JobKind.REFERENCES: {
+        JobState.QUEUED: begin,
+        JobState.TRAINING: reference_steps.train_one,
+        JobState.PUBLISHING: reference_steps.finish,
+    },
 }

@@ -45,8 +45,10 @@ def purge(station: Station) -> None:
     """
     with transaction(station.sessions) as session:
         for version in versions.to_purge(session, now=station.clock()):
-            if not versions.digest_in_use(session, version):
-                station.store.purge(version.weights_digest)
+            digest = version.weights_digest
+            versions.lock_digest(session, digest)
+            if not versions.digest_in_use(session, digest, besides=version):
+                station.store.purge(digest)
             versions.purge(session, version, now=station.clock())
 
 

@@ -13,7 +13,7 @@ def etag(body: BaseModel) -> str:
 
 
 def known(if_none_match: str | None, current: str) -> bool:
-    """Whether whoever asks has the current form already; a weak tag is as good (RFC 9110, 13.1.2)."""
+    """Whether the caller has the current form already; a weak tag will do (RFC 9110, 13.1.2)."""
     return if_none_match is not None and names(if_none_match.replace("W/", ""), current)
 
 

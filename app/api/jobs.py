@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from app.api import pages
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
-from app.api.polling import polled
+from app.api.polling import UNCHANGED, polled
 from app.api.problems import Malformed, refusals
 from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel
 from app.ledger import endings, jobs, model_lines
@@ -48,7 +48,18 @@ class JobRead(BaseModel):
         description="The route, its reasons, and every number and threshold that led to it."
     )
     verdict: str | None = Field(description="The audit's verdict: pass, escalate, inconclusive.")
-    error: dict[str, Any] | None = Field(description="Why the last attempt failed, if one did.")
+    error: dict[str, Any] | None = Field(
+        description="Why the last attempt failed, if one did: `code` and `detail`. A training that "
+        "came to nothing is repeated with POST /v1/models/{name}:train.",
+        examples=[
+            {
+                "code": "unknown_to_recipe",
+                "detail": "the recipe 'digits' does not know 3 of the job's 400 samples; "
+                "the ids in a dataset must be those of the recipe's pool",
+                "final": True,
+            }
+        ],
+    )
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -98,7 +109,7 @@ def list_jobs(
     "/{job_id}",
     summary="Read a job",
     response_model=JobRead,
-    responses=refusals(UnknownJob, Malformed),
+    responses=UNCHANGED | refusals(UnknownJob, Malformed),
 )
 def read_job(job_id: UUID, session: SessionDep, http: Request) -> Response:
     """How far a job is; send `If-None-Match` to be told only of changes."""

@@ -13,11 +13,12 @@ from app.errors import (
     AlreadyTrained,
     Conflict,
     EmptyTrainingSet,
+    NoLiveVersion,
     UnknownModel,
     UnknownRecipe,
     WorkerAbsent,
 )
-from app.ledger import announcements, batching, first_training, jobs, model_lines
+from app.ledger import announcements, batching, first_training, jobs, model_lines, references
 from app.queue import RUN_JOB, ring_after_commit
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -52,6 +53,34 @@ def train(
     line = model_lines.get(session, name)
     announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
     job = first_training.queue(session, line, now=now)
+    ring_after_commit(session, queue, RUN_JOB, job.id)
+    response.headers["Location"] = f"{job_routes.router.prefix}/{job.id}"
+    return JobRead.of(jobs.get(session, job.id))
+
+
+@router.post(
+    "/{name}:build-references",
+    status_code=202,
+    summary="Train references",
+    responses=refusals(UnknownModel, UnknownRecipe, WorkerAbsent, NoLiveVersion, Conflict),
+)
+def build_references(
+    name: str,
+    session: SessionDep,
+    queue: QueueDep,
+    settings: SettingsDep,
+    now: NowDep,
+    response: Response,
+) -> JobRead:
+    """Train networks that each leave out a quarter of the people, score them and destroy them.
+
+    What they say of samples they never saw gives every later job of this generation a target per
+    sample, and an audit that trains nothing. It costs about nine trainings, done one at a time when
+    no other job is due. The scores of forgotten samples are deleted with them.
+    """
+    line = model_lines.get(session, name)
+    announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
+    job = references.queue(session, line, now=now)
     ring_after_commit(session, queue, RUN_JOB, job.id)
     response.headers["Location"] = f"{job_routes.router.prefix}/{job.id}"
     return JobRead.of(jobs.get(session, job.id))

@@ -1,4 +1,4 @@
-"""The OpenAPI description, with refusals described as the problem documents that they are."""
+"""The OpenAPI description: refusals are the problem documents that they are, paths explained."""
 
 from typing import Any
 
@@ -7,6 +7,14 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.problems import PROBLEM, Malformed, Problem, refusals
 
+# What a name in a path means, whichever route it stands in.
+IN_PATHS = {
+    "name": "The name under which it was registered.",
+    "number": "The version's number within its model: 1, 2, 3, …",
+    "job_id": "The job's id.",
+    "request_id": "The deletion request's id.",
+    "code": "One of the codes listed at /problems.",
+}
 SCHEMAS = "#/components/schemas/{model}"
 ANY_OTHER = {
     "description": "A refusal that is not listed here; /problems explains every code.",
@@ -20,7 +28,9 @@ def install(app: FastAPI) -> None:
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            with_problems(plain())
+            schema = plain()
+            with_problems(schema)
+            with_paths_explained(schema)
         assert app.openapi_schema is not None
         return app.openapi_schema
 
@@ -40,3 +50,12 @@ def with_problems(schema: dict[str, Any]) -> None:
             if "HTTPValidationError" in str(responses.get("422")):
                 responses["422"] = refusals(Malformed)[422]
             responses["default"] = ANY_OTHER
+
+
+def with_paths_explained(schema: dict[str, Any]) -> None:
+    """Describe the parameters in paths that their routes leave undescribed."""
+    for path in schema["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path" and parameter["name"] in IN_PATHS:
+                    parameter.setdefault("description", IN_PATHS[parameter["name"]])

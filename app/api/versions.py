@@ -1,19 +1,17 @@
 """Model versions: list them, upload one that was trained elsewhere, download weights."""
 
-import json
 from base64 import b64encode
 from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, File, UploadFile
+from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from app.api import training_sets, weights_header
+from app.api import etags, training_sets, uploaded_weights, weights_header
 from app.api.deps import NowDep, SessionDep, SettingsDep, StoreDep
+from app.api.polling import UNCHANGED
 from app.api.problems import Malformed, refusals
 from app.errors import (
     BadLine,
@@ -31,12 +29,12 @@ from app.errors import (
     WeightsDoNotFit,
     WorkerAbsent,
 )
-from app.ledger import announcements, model_lines, publishing, versions
+from app.ledger import announcements, lineage, model_lines, publishing, versions
+from app.ledger.lineage import Saw
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
 router = APIRouter(prefix="/v1/models/{name}/versions", tags=["versions"])
-CHUNK = 1 << 20
 BINARY = {"type": "string", "format": "binary"}
 WEIGHTS_FILE: dict[int | str, dict[str, Any]] = {
     200: {
@@ -66,24 +64,45 @@ class VersionRead(BaseModel):
     created_at: datetime = Field(description="When it was published.")
     withdrawn_at: datetime | None = Field(description="When it was withdrawn.")
     successor_id: UUID | None = Field(description="What to use instead of a withdrawn version.")
+    saw: Saw | None = Field(
+        None,
+        description="Asked with `saw_sample`: trained on it, or made to forget it, starting from "
+        "weights that had seen it.",
+    )
 
     @classmethod
-    def of(cls, version: ModelVersion) -> Self:
+    def of(cls, version: ModelVersion, saw: Saw | None = None) -> Self:
         return cls(
             **{
                 name: getattr(version, name)
                 for name in cls.model_fields
-                if name != "training_set_size"
+                if name not in ("training_set_size", "saw")
             },
             training_set_size=len(version.training_set),
+            saw=saw,
         )
 
 
-@router.get("", summary="List versions", responses=refusals(UnknownModel))
-def list_versions(name: str, session: SessionDep) -> list[VersionRead]:
-    """All versions of a model, oldest first."""
+@router.get(
+    "", summary="List versions", responses=refusals(UnknownModel, UnknownSamples, Malformed)
+)
+def list_versions(
+    name: str,
+    session: SessionDep,
+    saw_sample: Annotated[
+        str | None, Query(description="Only those that have to do with this sample.")
+    ] = None,
+    dataset: Annotated[
+        str | None, Query(description="The sample's dataset; default: the model's.")
+    ] = None,
+) -> list[VersionRead]:
+    """All versions of a model, oldest first, withdrawn and purged ones too."""
     line = model_lines.get(session, name)
-    return [VersionRead.of(version) for version in versions.listed(session, line)]
+    if saw_sample is None:
+        return [VersionRead.of(version) for version in versions.listed(session, line)]
+    if dataset not in (None, line.dataset.name):
+        return []  # a model sees samples of its own dataset only
+    return [VersionRead.of(*found) for found in lineage.saw(session, line, saw_sample)]
 
 
 @router.get("/{number}", summary="Read a version", responses=refusals(UnknownModel, UnknownVersion))
@@ -125,7 +144,8 @@ def upload_version(
 ) -> VersionRead:
     """Register weights that were trained elsewhere, with the samples they were trained on.
 
-    The tensors' names, types and shapes must be those of the recipe's network. Nothing is unpickled.
+    The tensors' names, types and shapes must be those of the recipe's network. Nothing is
+    unpickled, and nothing is converted.
     """
     line = model_lines.get(session, name)
     publishing.refuse_while_active(session, line)  # before anything is read or stored
@@ -135,46 +155,49 @@ def upload_version(
     weights_header.refuse_misfits(weights.file, announced["parameters"])
     ordinals = training_sets.read(session, line.dataset, training_set.file)
     publishing.refuse_forgotten(session, line.dataset_id, ordinals)  # what saw them is not kept
-    with TemporaryDirectory() as folder:
-        local = Path(folder) / "weights"
-        with local.open("wb") as copy:
-            while chunk := weights.file.read(CHUNK):
-                copy.write(chunk)
-        digest = store.put(local)
-    version = publishing.publish_uploaded(
-        session,
-        line,
-        training_set=ordinals,
-        weights_digest=digest,
-        manifest={"recipe": line.recipe},
-        now=now,
-    )
+    with uploaded_weights.stored(session, store, weights.file) as digest:
+        version = publishing.publish_uploaded(
+            session,
+            line,
+            training_set=ordinals,
+            weights_digest=digest,
+            manifest={"recipe": line.recipe},
+            now=now,
+        )
     return VersionRead.of(version)
 
 
 @router.get(
     "/{number}/weights",
     summary="Download weights",
-    responses=WEIGHTS_FILE | refusals(UnknownModel, UnknownVersion, Gone),
+    responses=WEIGHTS_FILE | UNCHANGED | refusals(UnknownModel, UnknownVersion, Gone),
     response_class=StreamingResponse,
 )
 def download_weights(
-    name: str, number: int, session: SessionDep, store: StoreDep
-) -> StreamingResponse:
-    """The weights of a published version; 410 with the live one's number once it is withdrawn."""
+    name: str, number: int, session: SessionDep, store: StoreDep, http: Request
+) -> Response:
+    """The weights of a published version; 410 with the live one's number once it is withdrawn.
+
+    Their ETag is their digest: `If-None-Match` spares the download to whoever has them.
+    """
     line = model_lines.get(session, name)
     version = versions.get(session, line, number)
     if version.state is not VersionState.PUBLISHED:
         live = versions.live(session, line.id)
         assert live is not None  # nothing is withdrawn without a successor
         raise Gone(f"version {number} of {name!r} was withdrawn; use version {live.number}")
+    digest = version.weights_digest
+    # A copy may be kept, but only this service knows whether the version was withdrawn meanwhile.
+    headers = {"ETag": f'"{digest}"', "Cache-Control": "no-cache"}
+    if etags.known(http.headers.get("If-None-Match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     return StreamingResponse(
-        store.chunks(version.weights_digest),
+        store.chunks(digest),
         media_type="application/octet-stream",
-        headers={
-            "Content-Length": str(store.size(version.weights_digest)),
+        headers=headers
+        | {
+            "Content-Length": str(store.size(digest)),
             "Content-Disposition": f'attachment; filename="{name}-{number}.safetensors"',
-            "Repr-Digest": f"sha-256=:{b64encode(bytes.fromhex(version.weights_digest)).decode()}:",
-            "ETag": json.dumps(version.weights_digest),
+            "Repr-Digest": f"sha-256=:{b64encode(bytes.fromhex(digest)).decode()}:",
         },
     )

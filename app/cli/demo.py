@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.cli import demo_receipt
 from app.reports import words
 
 PEOPLE = 5
@@ -44,19 +45,21 @@ def demo(
             people = register(http, recipe)
             first = follow(http, train(http, recipe))
             say(f"Version 1 is live: {scores(http, recipe, 1)}", first)
-            submit(http, people)
+            asked = submit(http, people)
             job = follow(http, batched(http, recipe))
             show_decision(job)
             report = answer(http.get(f"/v1/jobs/{job['id']}/report"))
             show_audit(report, job)
             page = save_page(http, job, data_dir)
+            receipt = demo_receipt.fetch(http, asked[0], recipe, data_dir / "receipt")
+        checked = demo_receipt.show(receipt, console)
         console.print(f"\nReport for people: [bold]{page.resolve()}[/bold]")
         console.print(f"Done in {time.monotonic() - began:.0f} s.")
         if keep:
             console.print(
                 f"The stack is still up at {base}; stop it with: lacuna down --data-dir {data_dir}"
             )
-    if job["state"] != "succeeded":
+    if job["state"] != "succeeded" or not checked:
         raise typer.Exit(1)
 
 
@@ -139,11 +142,13 @@ def train(http: httpx2.Client, recipe: str) -> str:
     return str(answer(http.post("/v1/models", json=model))["active_job"])
 
 
-def submit(http: httpx2.Client, people: list[str]) -> None:
-    """One deletion request per person."""
+def submit(http: httpx2.Client, people: list[str]) -> list[str]:
+    """One deletion request per person; returns their ids."""
     table = Table("subject", "request", "state", "samples", "due by", title="Deletion requests")
+    ids = []
     for person in people:
         request = answer(http.post("/v1/deletion-requests", json={"subject": person}))
+        ids.append(str(request["id"]))
         table.add_row(
             person,
             request["id"],
@@ -152,6 +157,7 @@ def submit(http: httpx2.Client, people: list[str]) -> None:
             request["due_at"][:10],
         )
     console.print(table)
+    return ids
 
 
 def batched(http: httpx2.Client, recipe: str) -> str:

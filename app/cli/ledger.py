@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import OperationalError
 
 from app import log_key
 from app.cli import data_folder
@@ -12,6 +13,7 @@ from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.config import Settings
 from app.db import connect, sessions_of, transaction
 from app.evidence.errors import VerificationFailed
+from app.evidence.note import VerifierKey
 from app.ledger.verification import Examined, examine
 
 app = typer.Typer(no_args_is_help=True, help="Look at the ledger of this installation.")
@@ -42,19 +44,29 @@ def verify(
     url = data_folder.environment(data_dir).get("LACUNA_DATABASE_URL")
     if not url:
         fail(f"Nothing runs in {data_dir}, and LACUNA_DATABASE_URL is not set: which database?")
-    kept = [path.read_bytes() for path in checkpoint or []]
+    try:
+        kept = [path.read_bytes() for path in checkpoint or []]
+        keys = read_keys(key or data_dir / log_key.VKEY_FILE)
+    except (OSError, VerificationFailed) as failure:
+        fail(f"Keys or checkpoints cannot be read: {failure}")
     if (remembered := log_key.remembered(settings)) is not None:
         kept.append(remembered)
     try:
-        keys = read_keys(key or data_dir / log_key.VKEY_FILE)
-    except (OSError, VerificationFailed) as failure:
-        fail(f"The ledger's public keys cannot be read: {failure}")
-    # One snapshot, so that a batch that is entered meanwhile does not look like a change.
+        tell(derived(url, keys, kept))
+    except OperationalError as failure:
+        fail(f"The database does not answer: {failure.orig}")
+
+
+def derived(url: str, keys: list[VerifierKey], kept: list[bytes]) -> Examined:
+    """What a look at the whole ledger finds.
+
+    In one snapshot, so that a batch that is entered meanwhile does not look like a change.
+    """
     engine = connect(url, isolation_level="REPEATABLE READ")
     with transaction(sessions_of(engine)) as session:
         found = examine(session, keys, kept=kept)
     engine.dispose()
-    tell(found)
+    return found
 
 
 def tell(found: Examined) -> None:

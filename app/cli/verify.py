@@ -105,9 +105,8 @@ def of_outcome(outcome: Mapping[str, Any]) -> str:
         return f"{told} What is in use had not seen the samples; nothing had to be run."
     audit = job["audit"]
     verdict = "It was not audited." if audit is None else f"The audit said: {audit['verdict']}."
-    return f"{told} It was made by the route {job['method']} from version " + (
-        f"{job['parent']['number']}. {verdict}"
-    )
+    route, old_number = job["method"], job["parent"]["number"]
+    return f"{told} The route {route} made it in the place of version {old_number}. {verdict}"
 
 
 def printable(text: str) -> str:

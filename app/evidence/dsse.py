@@ -69,6 +69,10 @@ def verify(
         for key in keys
         if any(verifies(key, signature.sig, message) for signature in envelope.signatures)
     }
+    if not signers:
+        raise VerificationFailed(
+            "none of the keys you trust has signed the statement; it was changed, or is another's"
+        )
     if len(signers) < threshold:
         raise VerificationFailed(
             f"{len(signers)} of the keys you trust have signed the statement, not {threshold}"

@@ -53,7 +53,7 @@ def alive(session: Session, *, now: datetime, gone_seconds: float) -> Sequence[W
 
 
 def recipe(session: Session, name: str, *, now: datetime, gone_seconds: float) -> dict[str, Any]:
-    """What live workers announce of a recipe: its tensors' types and shapes, the size of its pool."""
+    """What live workers announce of a recipe: the forms of its tensors, the size of its pool."""
     workers = alive(session, now=now, gone_seconds=gone_seconds)
     if not workers:
         raise WorkerAbsent("no worker is alive, so no recipe can be checked; start one and retry")

@@ -17,8 +17,11 @@ from app.ledger.tables import Dataset
 def committed(session: Session, owner_id: UUID, samples: Mapping[UUID, Bitmap]) -> SampleCommitment:
     """The commitment to these samples, by dataset; made at the first call for this owner."""
     known = session.get(SampleCommitment, owner_id)
-    if known is not None:
-        return known
+    return commit(session, owner_id, samples) if known is None else known
+
+
+def commit(session: Session, owner_id: UUID, samples: Mapping[UUID, Bitmap]) -> SampleCommitment:
+    """A new commitment to these samples, by dataset."""
     key = secrets.token_bytes(sample_sets.KEY_SIZE)
     made = sample_sets.commit(key, named(session, samples))
     row = SampleCommitment(owner_id=owner_id, count=made.count, root=made.root, key=key)

@@ -80,10 +80,14 @@ def add(
     return job
 
 
-def active_for(session: Session, model_id: UUID) -> Job | None:
-    """The model's active job."""
+def active_for(session: Session, model_id: UUID, *, references: bool = False) -> Job | None:
+    """The model's active job: the one that makes its next version, or that trains references."""
     return session.scalar(
-        select(Job).where(Job.model_id == model_id, Job.state.in_(ACTIVE_JOB_STATES))
+        select(Job).where(
+            Job.model_id == model_id,
+            Job.state.in_(ACTIVE_JOB_STATES),
+            (Job.kind == JobKind.REFERENCES) == references,
+        )
     )
 
 
@@ -91,7 +95,9 @@ def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     """By model: the id of its active job; models without one are left out."""
     rows = session.execute(
         select(Job.model_id, Job.id).where(
-            Job.model_id.in_(model_ids), Job.state.in_(ACTIVE_JOB_STATES)
+            Job.model_id.in_(model_ids),
+            Job.state.in_(ACTIVE_JOB_STATES),
+            Job.kind != JobKind.REFERENCES,
         )
     )
     return dict(rows.all())
@@ -126,12 +132,23 @@ def listed(
 
 
 def due(session: Session, *, now: datetime) -> Sequence[UUID]:
-    """Jobs that nobody works on and that may be claimed now, oldest first."""
+    """Jobs that nobody works on and that may be claimed now: first due first, references last."""
     return session.scalars(
         select(Job.id)
         .where(Job.state.in_(CLAIMABLE_JOB_STATES), free(now))
-        .order_by(Job.due_at.nulls_last(), Job.created_at)
+        .order_by(Job.kind == JobKind.REFERENCES, Job.due_at.nulls_last(), Job.created_at)
     ).all()
+
+
+def others_wait(session: Session, job: Job, *, now: datetime) -> bool:
+    """Whether a job that makes a version is due and has no worker."""
+    query = select(Job.id).where(
+        Job.state.in_(CLAIMABLE_JOB_STATES),
+        free(now),
+        Job.id != job.id,
+        Job.kind != JobKind.REFERENCES,
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def free(now: datetime) -> Any:

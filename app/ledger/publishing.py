@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Conflict, ForgottenSamples
-from app.ledger import batching, datasets, jobs, model_lines, versions
+from app.ledger import batching, datasets, jobs, model_lines, references, versions
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
 from app.ledger.tables import Erasure, Job, Model, ModelVersion
@@ -45,8 +45,16 @@ def publish_unlearned(
         erasure.version_id = version.id
         move(session, erasure, ErasureState.FORGOTTEN, now=now, version=version.number)
         settle(session, erasure.request, now=now)
+    references.forget(session, job.model_id, forgotten)
+    end_older_generations(session, version)
     jobs.finish(session, job, JobState.SUCCEEDED, now=now, version=version.number)
     return version
+
+
+def end_older_generations(session: Session, version: ModelVersion) -> None:
+    """What references said holds for the versions that descend from one exact training."""
+    generation, _ = versions.last_exact(session, version)
+    references.drop(session, version.model_id, but=generation)
 
 
 def publish_trained(
@@ -104,7 +112,7 @@ def publish_uploaded(
     refuse_forgotten(session, line.dataset_id, training_set)
     model_lines.lock(session, line.id)
     refuse_while_active(session, line)
-    return versions.publish(
+    version = versions.publish(
         session,
         line,
         made_by="uploaded",
@@ -113,6 +121,8 @@ def publish_uploaded(
         manifest=manifest,
         now=now,
     )
+    end_older_generations(session, version)
+    return version
 
 
 def refuse_while_active(session: Session, line: Model) -> None:

@@ -40,10 +40,9 @@ def state_acceptance(
     now: datetime,
 ) -> None:
     """State that a request was accepted."""
-    forget_set = forget_sets.committed(session, request.id, samples)
-    append(
-        session, request, Stage.ACCEPTED, statements.accepted(request, forget_set, now=now), now=now
-    )
+    forget_set = forget_sets.commit(session, request.id, samples)
+    stated = statements.accepted(request, forget_set, now=now)
+    append(session, request, Stage.ACCEPTED, stated, now=now)
 
 
 def state_completion(

@@ -119,7 +119,10 @@ def standing(session: Session, last: checkpoint.Checkpoint) -> Frontier:
 
 def stated(signed: bytes) -> checkpoint.Checkpoint:
     """The checkpoint in a note of ours, whose signatures are not looked at here."""
-    return checkpoint.parse_text(note.parse(signed).text)
+    try:
+        return checkpoint.parse_text(note.parse(signed).text)
+    except VerificationFailed as error:
+        raise WillNotSign(f"a note that was signed before cannot be read: {error}") from error
 
 
 def waiting_entries(session: Session, limit: int) -> list[Waiting]:

@@ -57,6 +57,7 @@ class JobKind(StrEnum):
 
     TRAIN = "train"
     UNLEARN = "unlearn"
+    REFERENCES = "references"  # networks that are scored and destroyed; no version comes of it
 
 
 State = RequestState | ErasureState | JobState | VersionState

@@ -90,7 +90,7 @@ class Model(Table):
 
 
 class Job(Table):
-    """The work that makes a model version: the first by training, the others by unlearning."""
+    """The work that makes a model version by training or unlearning, or that trains references."""
 
     __tablename__ = "jobs"
 
@@ -139,7 +139,18 @@ class Job(Table):
             "uq_jobs_one_active_per_model",
             "model_id",
             unique=True,
-            postgresql_where=text("state NOT IN ('succeeded', 'failed', 'cancelled')"),
+            postgresql_where=text(
+                "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind <> 'references'"
+            ),
+        ),
+        # References are trained when nothing else is to be done: they keep nobody waiting.
+        Index(
+            "uq_jobs_one_training_references",
+            "model_id",
+            unique=True,
+            postgresql_where=text(
+                "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind = 'references'"
+            ),
         ),
         Index("ix_jobs_created", "created_at", "id"),
     )
@@ -282,8 +293,7 @@ class Worker(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     incarnation: Mapped[UUID]
-    # name -> {"parameters": {tensor: {"dtype": "F32", "shape": [2, 3]}, ...}, "samples": 10}
-    recipes: Mapped[dict[str, Any]]
+    recipes: Mapped[dict[str, Any]]  # name -> {"parameters": {tensor: {"dtype", "shape"}}, ...}
     device: Mapped[str]
     versions: Mapped[dict[str, Any]]
     started_at: Mapped[datetime]

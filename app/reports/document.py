@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from pydantic import TypeAdapter
 
@@ -27,4 +27,10 @@ class Document:
 
 def document(report: Report) -> Document:
     """The report as JSON; times are RFC 3339 in UTC. ValueError for a number that is NaN."""
-    return Document(canonical(TypeAdapter(type(report)).dump_python(report, mode="json")))
+    return Document(canonical(reports().dump_python(report, mode="json")))
+
+
+@cache
+def reports() -> TypeAdapter[Report]:
+    """Made once, at the first report: the source of every part is read for its docstrings."""
+    return TypeAdapter(Report)

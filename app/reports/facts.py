@@ -26,12 +26,19 @@ class Version:
     """A model version, as it was made."""
 
     id: UUID
+    """Its id."""
     number: int
+    """1, 2, 3, … within its model."""
     made_by: str
+    """trained, uploaded, or an unlearning route."""
     made_at: datetime
+    """When it was published."""
     weights_sha256: str
+    """SHA-256 of its safetensors file."""
     training_set_size: int
+    """Samples that it has seen and not forgotten."""
     training_set_sha256: str
+    """SHA-256 of the ascending ordinals of its training set, 4 bytes each."""
 
     @classmethod
     def of(cls, version: ModelVersion) -> Self:
@@ -48,26 +55,30 @@ class Version:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """A version that was taken out of use; `purged_after`: when its weights may be destroyed."""
+    """A version that was taken out of use."""
 
     number: int
+    """1, 2, 3, … within its model."""
     withdrawn_at: datetime
+    """When it was taken out of use."""
     purged_after: datetime
+    """When its weights may be destroyed."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One change of state, as its ledger entry states it.
-
-    `at` is None once the entry's payload was shredded; the hour stays. `facts`: what else the
-    entry says in single words and numbers.
-    """
+    """One change of state, as its ledger entry states it."""
 
     entry: int
+    """The ledger entry's number in the database; the index in the tree is another."""
     state: str
+    """The state that was entered."""
     hour: datetime
+    """The hour in which it was; it stays when the payload is shredded."""
     at: datetime | None
+    """When exactly; null once the entry's payload was shredded."""
     facts: Mapping[str, str | int | float | bool | None]
+    """What else the entry says in single words and numbers."""
 
 
 def withdrawn_for(session: Session, line: Model, successor: ModelVersion) -> tuple[Withdrawn, ...]:

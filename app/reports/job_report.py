@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -22,28 +22,42 @@ Made = TypeVar("Made", Run, Audit)
 
 @dataclass(frozen=True)
 class JobFacts:
-    """The job itself. `failure`: of the last attempt that failed, if one did."""
+    """The job itself."""
 
     id: UUID
+    """Its id."""
     kind: JobKind
+    """Training a first version, or unlearning."""
     state: JobState
+    """How far it is."""
     final: bool
+    """Whether it has come to its end."""
     attempt: int
+    """How often a worker has taken it up."""
     seed: int
+    """What all its randomness comes from."""
     due_at: datetime | None
+    """The earliest due date of its erasures."""
     created_at: datetime
+    """When it was queued."""
     started_at: datetime | None
+    """When a worker first took it up."""
     finished_at: datetime | None
+    """When it came to its end."""
     failure: Failure | None
+    """Of the last attempt that failed, if one did."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the present phase is; `share` from 0 to 1."""
+    """How far the present phase is."""
 
     share: float = 0.0
+    """0 to 1, of the present phase."""
     words: str = ""
+    """What is going on."""
     eta_seconds: float | None = None
+    """The phase's predicted rest."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +65,23 @@ class ModelFacts:
     """Whose next version the job makes."""
 
     name: str
+    """The model's name."""
     recipe: str
+    """How its networks are built and trained."""
     dataset: str
+    """What it is trained on."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What is forgotten and what is kept, in samples.
-
-    `requests`: how many deletion requests are carried out; None once a job that came to nothing has
-    given them back.
-    """
+    """What is forgotten and what is kept."""
 
     requests: int | None
+    """How many are carried out; null once a job that came to nothing has given them back."""
     forget: int
+    """Samples to forget."""
     retain: int
+    """Samples to keep."""
 
     @property
     def share(self) -> float:
@@ -75,47 +91,63 @@ class Batch:
 
 @dataclass(frozen=True)
 class Costs:
-    """What the job took, in seconds, beside what a retrain was predicted to take.
-
-    `runs`: all of them, those that an audit sent back included. `reference`: spent on a retrained
-    network to compare with, which is the price of knowing and no part of `total`. `share`: `total`
-    over `retrain`.
-    """
+    """What the job took, in seconds, beside what a retrain was predicted to take."""
 
     assess: float
+    """Measuring hardness."""
     runs: float
+    """All runs, those that an audit sent back included."""
     audits: float
+    """All audits, references left out."""
     total: float
+    """The three together."""
     retrain: float
+    """What a retrain was predicted to take."""
     share: float | None
+    """`total` over `retrain`."""
     reference: float | None
+    """Spent on a retrained network to compare with: the price of knowing, no part of `total`."""
 
 
 @dataclass(frozen=True)
 class JobReport:
-    """One job, from the ledger alone.
+    """One job, from the ledger alone. Parts that it has not reached yet are null."""
 
-    `before`, `after`: the version that it started from and the one that it made. `hardness`: the
-    record as it was measured (models/hardness/record.py). `run`, `audit`: of the decided route;
-    `overruled`: the runs that an audit sent back before. Parts not reached yet are None.
-    """
+    # So that the docstring under each field, of parts too, is its description in /docs.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(use_attribute_docstrings=True)
 
     format: str
+    """The form of this report."""
     job: JobFacts
+    """The job itself."""
     progress: Progress | None
+    """How far the present phase is, while somebody works on it."""
     model: ModelFacts
+    """Whose next version it makes."""
     batch: Batch
+    """What is forgotten and what is kept."""
     before: Version | None
+    """The version that it started from."""
     after: Version | None
+    """The version that it made."""
     withdrawn: tuple[Withdrawn, ...]
+    """The versions that were taken out of use for it."""
     timeline: tuple[Step, ...]
+    """Every step, oldest first."""
     hardness: dict[str, object] | None
+    """How hard the forgetting would be, as measured (models/hardness/record.py)."""
     decision: Decision | None
+    """The route, and why."""
     training: Training | None
+    """Of a first training: how it went."""
     run: Run | None
+    """What was run on the decided route."""
     overruled: tuple[Run, ...]
+    """The runs that an audit sent back before."""
     audit: Audit | None
+    """Of the run on the decided route."""
     costs: Costs | None
+    """What it took."""
 
     @property
     def final(self) -> bool:

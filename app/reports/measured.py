@@ -20,27 +20,37 @@ class Interval:
     """An estimate, and the values that the data do not speak against."""
 
     estimate: float
+    """What was measured."""
     low: float
+    """The lower end."""
     high: float
+    """The upper end."""
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """One attack on one network: how well it tells forgotten samples from unseen ones (AUC)."""
+    """One attack on one network: how well it tells forgotten samples from unseen ones."""
 
     attack: str
+    """What the attack looks at, such as loss or spread."""
     network: str
+    """Which network was attacked: parent, served, reference."""
     unseen: str
+    """The set of unseen samples: validation, test."""
     auc: Interval
+    """Area under the ROC curve; 0.5 is no better than chance."""
 
 
 @dataclass(frozen=True)
 class Utility:
-    """How well a set of samples is served: mean score, 0 to 1, and mean loss."""
+    """How well a set of samples is served."""
 
     samples: int
+    """How many there are."""
     score: Interval
+    """Mean score, 0 to 1."""
     loss: Interval
+    """Mean loss."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +58,13 @@ class Measured:
     """What one network is worth on one set, or on one stratum of it."""
 
     network: str
+    """Which network: parent, served, reference."""
     samples: str
+    """Which set: forget, retain, validation, test."""
     stratum: int | None
+    """The class, for a part of the set; null for the whole."""
     utility: Utility
+    """What was measured."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,11 @@ class StratumDrop:
     """By how much the mean score of one stratum fell."""
 
     stratum: int
+    """The class."""
     samples: int
+    """How many samples it has."""
     drop: Interval
+    """Mean score before less mean score after."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +84,27 @@ class Change:
     """By how much the new network's mean score on a set lies below another network's."""
 
     samples: str
+    """Which set: retain, validation, test."""
     against: str
+    """The other network: parent, reference."""
     drop: Interval
+    """The other's mean score less the new one's."""
     worst_strata: tuple[StratumDrop, ...]
+    """The classes that lost most."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """One network's losses and confidences on one set, as evenly spaced quantiles from 0 to 1."""
+    """One network's losses and confidences on one set."""
 
     network: str
+    """Which network: parent, served, reference."""
     samples: str
+    """Which set: forget, retain, validation, test."""
     losses: tuple[float, ...]
+    """Quantiles of its losses, evenly spaced from the least to the greatest."""
     confidences: tuple[float, ...]
+    """Quantiles of its confidences, likewise."""
 
 
 @dataclass(frozen=True)
@@ -101,20 +126,35 @@ class Audit:
     """The attack on the new version: verdict, sentences, and every number they rest on."""
 
     route: str
+    """What had been run."""
     verdict: str
+    """pass, escalate, inconclusive."""
     sentences: tuple[str, ...]
+    """The verdict's reasons, in words."""
     numbers: Mapping[str, float]
+    """By name: every number that the verdict rests on."""
     thresholds: Mapping[str, float]
+    """By name: the limits that the numbers were held against."""
     movement: float | None
+    """How far the weights moved, relative to their norm; null if nothing was run."""
     finite: bool
+    """Whether every weight is a finite number."""
     samples: Mapping[str, int]
+    """By set: how many samples were looked at."""
     references: int
+    """How many retrained networks were compared with."""
     attacks: tuple[Attacked, ...]
+    """Every attack on every network."""
     utility: tuple[Measured, ...]
+    """Every network on every set, and on its classes."""
     changes: tuple[Change, ...]
+    """The new network beside each other one."""
     distributions: tuple[Distribution, ...]
+    """What the report's plots are drawn from."""
     seconds: float
+    """How long the audit took, references left out."""
     reference_seconds: float | None = None
+    """How long the references took to train; null without any."""
 
     @property
     def whole_sets(self) -> tuple[Measured, ...]:
@@ -142,17 +182,20 @@ def place_of(attack: str) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class Decision:
-    """The route, why, and every number and threshold that was looked at.
-
-    `escalated_from`: the route that was decided first, where the job was retrained after all.
-    """
+    """The route, why, and every number and threshold that was looked at."""
 
     route: str
+    """none, hamu, nabla_tau, rum, retrain."""
     reasons: tuple[str, ...]
+    """Why, in words."""
     numbers: Mapping[str, float | None]
+    """By name: what was measured or predicted; null for what could not be."""
     thresholds: Mapping[str, float]
+    """By name: the limits that the numbers were held against."""
     retrain_seconds: float
+    """How long a retrain was predicted to take."""
     escalated_from: str | None = None
+    """The route that was decided first, where the job was retrained after all."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +203,13 @@ class Trace:
     """How a run went: why it stopped, and what it cost."""
 
     stop: str
+    """Why it stopped."""
     steps: int
+    """Steps of the optimiser."""
     sample_passes: int
+    """Samples that went through a network, each time counted."""
     notes: tuple[str, ...] = ()
+    """What else is worth knowing."""
 
 
 @dataclass(frozen=True)
@@ -170,34 +217,45 @@ class Overruled:
     """The audit of a run that was not published."""
 
     verdict: str
+    """escalate, inconclusive."""
     sentences: tuple[str, ...]
+    """The verdict's reasons, in words."""
     numbers: Mapping[str, float]
+    """By name: every number that the verdict rests on."""
     seconds: float
+    """How long that audit took."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was run; `movement` is ‖θ' - θ‖ / ‖θ‖ over the parameters.
-
-    `audit`: on a run that was sent back, why.
-    """
+    """What was run."""
 
     route: str
+    """hamu, nabla_tau, rum, retrain."""
     weights_digest: str
+    """SHA-256 of the safetensors file that it made."""
     seconds: float
+    """How long it took."""
     movement: float
+    """‖θ' - θ‖ / ‖θ‖ over the parameters: how far they moved."""
     trace: Trace
+    """How it went."""
     audit: Overruled | None = None
+    """Of a run that was sent back: why."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How a model's first version was trained, and its mean score on each set."""
+    """How a model's first version was trained."""
 
     weights_digest: str
+    """SHA-256 of the safetensors file that it made."""
     train_seconds: float
+    """How long it took."""
     train_samples: int
+    """How many samples it was trained on."""
     scores: Mapping[str, float]
+    """By set: the mean score, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +263,9 @@ class Failure:
     """Why the last attempt failed."""
 
     code: str
+    """What went wrong, in a word."""
     detail: str
+    """The same in words, and what to do about it where that is known."""
 
 
 Kind = TypeVar("Kind")

@@ -6,8 +6,10 @@ anything. The request's own id is reference enough.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
+from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
 from app.ledger import requests, versions
@@ -20,50 +22,73 @@ FORMAT = "lacuna.request-report/1"
 
 @dataclass(frozen=True)
 class RequestFacts:
-    """The request itself. `samples`: how many were found. `in_time`: None while it is open."""
+    """The request itself."""
 
     id: UUID
+    """Its id."""
     state: RequestState
+    """The least advanced of its erasures."""
     final: bool
+    """Whether it has come to its end."""
     samples: int
+    """How many were found."""
     received_at: datetime
+    """When the person asked."""
     due_at: datetime
+    """By when it must be answered."""
     finished_at: datetime | None
+    """When it came to its end."""
     in_time: bool | None
+    """Whether that was by the due date; null while it is open."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the request came to for one model.
-
-    `version`: the one that took the place of those that had seen the samples. `made_by`: the route.
-    `verdict`, `findings`: the audit's word and its sentences; `audited`: how many samples it looked
-    at, other people's of the same batch included. `reason`: why an erasure waits for a person.
-    """
+    """What the request came to for one model."""
 
     model: str
+    """The model's name."""
     state: ErasureState
+    """How far the forgetting is."""
     samples: int
+    """How many of the request's samples one of its versions had seen."""
     job: UUID | None
+    """The job that carries it out."""
     job_state: JobState | None
+    """How far that is."""
     version: int | None
+    """The one that took the place of those that had seen the samples."""
     made_by: str | None
+    """How that version was made: trained, uploaded, or an unlearning route."""
     made_at: datetime | None
+    """When it was published."""
     verdict: str | None
+    """The audit's word: pass, escalate, inconclusive."""
     findings: tuple[str, ...]
+    """The audit's sentences."""
     audited: int | None
+    """How many samples it looked at, other people's of the same batch included."""
     withdrawn: tuple[Withdrawn, ...]
+    """The versions that were taken out of use."""
     reason: str | None
+    """Why an erasure waits for a person, or was given back."""
 
 
 @dataclass(frozen=True)
 class RequestReport:
     """One deletion request, from the ledger alone."""
 
+    # So that the docstring under each field, of parts too, is its description in /docs.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(use_attribute_docstrings=True)
+
     format: str
+    """The form of this report."""
     request: RequestFacts
+    """The request itself."""
     outcomes: tuple[Outcome, ...]
+    """What it came to, model by model."""
     timeline: tuple[Step, ...]
+    """Every step of the request, oldest first."""
 
     @property
     def final(self) -> bool:

@@ -81,6 +81,8 @@ def came_to_nothing(report: JobReport) -> Iterator[str]:
     yield f"The job was {report.job.state}{why}; nothing was published."
     if report.job.kind is JobKind.UNLEARN:
         yield "What it was to forget is pending again and goes into the next job."
+    if report.job.kind is JobKind.TRAIN:
+        yield f"To train the model again: POST /v1/models/{report.model.name}:train."
 
 
 def of_request(report: RequestReport) -> list[str]:

@@ -4,6 +4,7 @@ Forward passes only, on the networks as served. Samples appear as counts and dis
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from time import perf_counter
 
@@ -14,6 +15,7 @@ from models.auditing.measuring import attack_table, change_table, drops, leaks, 
 from models.auditing.report import AuditReport, distributions, utility_table
 from models.auditing.signals import (
     Heard,
+    Said,
     audited_sets,
     finite,
     listen,
@@ -35,6 +37,7 @@ def audit(
     *,
     route: str,
     references: Sequence[nn.Module] = (),
+    judges: Sequence[Said] = (),
     seed: int,
     thresholds: Thresholds,
     progress: Progress,
@@ -42,14 +45,17 @@ def audit(
     """Judge `after`, which the route made from `before` to forget `split.forget`.
 
     `references`: networks of the same recipe that never saw the forgotten samples, where there are
-    any. What decides is measured against `split.validation`; `test` gives the utility, and a second
-    AUC that is only reported, against samples that steered nothing.
+    any; `judges`: what such networks said before they were destroyed. What decides is measured
+    against `split.validation`; `test` gives the utility, and a second AUC that is only reported,
+    against samples that steered nothing.
     `ValueError` for sets that overlap or hold fewer than two samples, and for a parent or a
     reference that gives values that are not finite.
     """
     started = perf_counter()
     sets = audited_sets(split, test, seed=seed)
-    heard = hear(before, after, references, sets, recipe, progress=progress)
+    heard = replace(
+        hear(before, after, references, sets, recipe, progress=progress), judges=tuple(judges)
+    )
     evidence = gather(
         heard,
         split,
@@ -127,7 +133,7 @@ def report(
         movement=evidence.movement if isfinite(evidence.movement) else None,
         finite=evidence.finite,
         samples=samples,
-        references=len(heard.references),
+        references=len(heard.yardsticks),
         attacks=attack_table(shown, confidence=confidence),
         utility=utility_table(shown),
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],

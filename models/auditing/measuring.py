@@ -59,7 +59,7 @@ def leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
     """What each attack finds beyond the yardstick; none where no stratum can be compared."""
     if matched_share(heard.served) == 0:
         return ()
-    if not heard.references:
+    if not heard.yardsticks:
         return held_out_leaks(heard, confidence=confidence)
     return reference_leaks(heard, confidence=confidence)
 
@@ -82,14 +82,14 @@ def reference_leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
     """Each AUC less that on the references, and the AUC of what they calibrate less 0.5."""
     paired = []
     for attack, run in POPULATION_ATTACKS.items():
-        yardstick = average([run(said) for said in heard.references])
+        yardstick = average([run(said) for said in heard.yardsticks])
         after, before = (
             difference(run(said), yardstick, confidence=confidence)
             for said in (heard.served, heard.parent)
         )
         paired.append(Leak(attack, Yardstick.REFERENCE, paired=True, after=after, before=before))
     after, before = (
-        separation(calibrated_attack(said, heard.references), confidence=confidence).over_chance()
+        separation(calibrated_attack(said, heard.yardsticks), confidence=confidence).over_chance()
         for said in (heard.served, heard.parent)
     )
     beyond = Leak(Attack.CALIBRATED, Yardstick.REFERENCE, paired=False, after=after, before=before)

@@ -40,11 +40,20 @@ Said = dict[str, Signals]
 
 @dataclass(frozen=True)
 class Heard:
-    """What all networks of one audit say: the parent, the new one, and references if there are."""
+    """What all networks of one audit say: the parent, the new one, and references if there are.
+
+    `judges`: what references that are gone said of `forget` and `validation`, see `judges.py`.
+    """
 
     parent: Said
     served: Said
     references: tuple[Said, ...] = ()
+    judges: tuple[Said, ...] = ()
+
+    @property
+    def yardsticks(self) -> tuple[Said, ...]:
+        """Whoever never saw the forgotten samples."""
+        return self.references or self.judges
 
     @property
     def others(self) -> dict[str, Said]:

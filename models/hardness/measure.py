@@ -29,6 +29,7 @@ from models.hardness.shares import shares
 from models.progress import Progress
 from models.recipe import Recipe
 from models.training import PerSample, evaluate
+from models.unlearning.targets import Aim, can_be_confidence, scaled
 
 FEWEST_SAMPLES = 512
 
@@ -50,9 +51,10 @@ def measure(
 
     `confidences`: what `recipe.fit` returned, by sample id; without it memorization is estimated
     by a short training on held-out samples. `targets` and `spread`: from references, `[N]` each, in
-    the order of the forget set. `quota`: HAMU's q, for the thresholds. `budget_samples`: bound on
-    sample passes, beside one over the whole forget set; the default, one for each sample of the
-    training set, is about 3 % of a retrain of twenty epochs, as most of them go forward only.
+    the order of the forget set; targets are losses, the spread is in the scale of confidence.
+    `quota`: HAMU's q, for the thresholds. `budget_samples`: bound on sample passes, beside one over
+    the whole forget set; the default, one for each sample of the training set, is about 3 % of a
+    retrain of twenty epochs, as most of them go forward only.
     Raises `ValueError` for an empty side and for losses or gradients that are not finite.
     """
     started = time.monotonic()
@@ -101,12 +103,22 @@ class Meter:
     def deficit(
         self, split: Split, sample: Split, *, targets: Tensor | None, spread: Tensor | None
     ) -> Deficit:
-        """Of the whole forget set: what is owed to one sample is not seen on another."""
+        """Of the whole forget set: what is owed to one sample is not seen on another.
+
+        Against references it is measured where the method works and attacks look: in the scale of
+        confidence.
+        """
+        losses = self.read(split.forget, self.recipe.losses)
+        held_out = self.read(sample.validation, self.recipe.losses)
+        if targets is not None and can_be_confidence(losses, held_out):
+            losses, held_out, targets = (
+                scaled(Aim.CONFIDENCE, values) for values in (losses, held_out, targets)
+            )
         return deficit(
             split.forget,
-            self.read(split.forget, self.recipe.losses),
+            losses,
             validation=sample.validation,
-            held_out=self.read(sample.validation, self.recipe.losses),
+            held_out=held_out,
             targets=targets,
             spread=spread,
         )

@@ -10,9 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.api.model_lines import PolicyFields
+from app.api.policies import PolicyFields
 from app.bitmap import Bitmap
-from app.ledger import endings
 from app.ledger.policy import Policy
 from app.ledger.tables import Dataset, Job, Model
 from app.queue import RUN_JOB
@@ -20,7 +19,6 @@ from tests.api.conftest import Call, Clock, FakeQueue
 from tests.factories import (
     NOW,
     announce_worker,
-    claim,
     make_dataset,
     make_erasure,
     make_model,
@@ -234,23 +232,6 @@ def test_a_policy_is_kept_as_it_was_given(post: Call, get: Call) -> None:
 
 def test_the_defaults_that_are_documented_are_those_of_the_ledger() -> None:
     assert PolicyFields().model_dump() == asdict(Policy())
-
-
-def test_ids_that_the_recipe_does_not_know_fail_the_job_and_the_reason_is_shown(
-    session: Session, post: Call, get: Call
-) -> None:
-    """Only a worker knows the ids of a recipe's data, so the answer to the POST cannot tell."""
-    job_id = post(PATH, **wanted())["active_job"]
-    job = claim(session, only_job(session))
-    assert job is not None
-    told = {"code": "impossible", "detail": "10 ids are not among these samples", "final": True}
-
-    endings.fail_attempt(session, job, told, now=NOW, max_attempts=5, retry_seconds=300)
-
-    assert get(f"/v1/jobs/{job_id}")["state"] == "failed"
-    assert get(f"/v1/jobs/{job_id}")["error"] == told
-    model = get(f"{PATH}/faces")
-    assert (model["live"], model["active_job"]) == (None, None)
 
 
 def test_a_model_is_shown_with_its_live_version_and_its_active_job(

@@ -1,6 +1,7 @@
 """Receipts over HTTP, checked with app.evidence alone and against the schema in docs/."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def test_a_receipt_names_no_person_and_no_sample(
 
     key = factories.key_of("ada").hex()
     for payload in payloads:
-        assert not any(secret in payload for secret in ("ada", key, "external"))
+        assert not re.search(rf"\bada\b|ada-\d|{key}|external", payload)
 
 
 def test_the_commitment_is_to_the_samples_of_the_request_in_their_order(session: Session) -> None:

@@ -109,7 +109,7 @@ def test_without_public_keys_it_cannot_be_told(folder: Path) -> None:
     code, told = run("ledger", "verify", "--data-dir", str(folder))
 
     assert code == 1
-    assert "public keys cannot be read" in told
+    assert "cannot be read: [Errno 2] No such file or directory" in told
 
 
 def test_without_a_database_it_asks_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +118,17 @@ def test_without_a_database_it_asks_which(tmp_path: Path, monkeypatch: pytest.Mo
     code, told = run("ledger", "verify", "--data-dir", str(tmp_path))
 
     assert (code, "which database?" in told) == (1, True)
+
+
+def test_a_database_that_does_not_answer_is_told_in_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LACUNA_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:9/none")
+
+    code, told = run("ledger", "verify", "--data-dir", str(folder))
+
+    assert code == 1
+    assert "The database does not answer" in told
 
 
 def test_a_rotated_key_is_shown_and_the_ledger_still_verifies(

@@ -75,6 +75,8 @@ def test_a_stack_starts_heals_stops_and_keeps_its_data(folder: Path, port: int) 
     assert f"http://127.0.0.1:{port}/docs" in up.stdout
     assert (ask(port, "POST", "/v1/datasets", {"name": "kept"}))[0] == 201
 
+    soon(lambda: ask(port, "GET", "/v1/ledger/entries")[0] == 200)  # the clerk has signed it
+
     shown = lacuna(folder, "status")
     assert shown.returncode == 0, shown.stdout
     for name in ("postgres", "valkey", "api", "worker", "clerk", "beat"):

@@ -146,7 +146,7 @@ def test_a_key_that_is_not_the_ledgers_is_refused(folder: Path) -> None:
     code, told = verify(folder)
 
     assert code == 1
-    assert "0 of the keys you trust have signed the statement" in told
+    assert "none of the keys you trust has signed the statement" in told
 
 
 def test_of_several_keys_any_will_do_and_a_witness_is_named(folder: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_statement_is_put_in_words() -> None:
 
     assert request.startswith("Request r-1, received 2026-03-02 and due 2026-04-02, over 2 samples")
     assert "Model faces: version 2 is in use, withdrawn: 1." in unlearned
-    assert "the route hamu from version 1. The audit said: pass." in unlearned
+    assert "The route hamu made it in the place of version 1. The audit said: pass." in unlearned
     assert "withdrawn: none. What is in use had not seen the samples" in unseen
 
 

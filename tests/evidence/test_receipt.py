@@ -98,7 +98,7 @@ def test_a_receipt_replayed_as_the_answer_to_another_request_is_refused() -> Non
 
 
 def test_a_statement_that_somebody_else_signed_is_refused() -> None:
-    with pytest.raises(VerificationFailed, match="0 of the keys you trust have signed"):
+    with pytest.raises(VerificationFailed, match="none of the keys you trust has signed"):
         receipt.verify(issued(5, signed=envelope(5, THIEF)), log_keys=[LOG_KEY])
 
 
@@ -168,7 +168,7 @@ def test_without_keys_nothing_verifies() -> None:
 def test_a_witness_of_the_ledger_does_not_vouch_for_the_statement() -> None:
     forged = issued(5, signed=envelope(5, WITNESS), witness=WITNESS)
 
-    with pytest.raises(VerificationFailed, match="0 of the keys you trust"):
+    with pytest.raises(VerificationFailed, match="none of the keys you trust"):
         receipt.verify(forged, log_keys=[LOG_KEY, WITNESS_KEY])
 
 

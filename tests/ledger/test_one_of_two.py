@@ -9,13 +9,23 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.bitmap import Bitmap
 from app.db import transaction
 from app.errors import Conflict, IllegalTransition, NameTaken
-from app.ledger import batching, datasets, endings, jobs, model_lines, publishing
+from app.ledger import (
+    batching,
+    datasets,
+    endings,
+    first_training,
+    jobs,
+    model_lines,
+    publishing,
+    versions,
+)
 from app.ledger.states import JobState
 from app.ledger.tables import Job, Sample
 from app.ledger.transitions import move
 from tests.factories import (
     NOW,
     claim,
+    digest_of,
     grow,
     make_dataset,
     make_job,
@@ -107,6 +117,34 @@ def test_only_one_of_two_workers_has_a_job(sessions: Sessions, background: Backg
     with transaction(sessions) as session:
         assert claim(session, job, worker="c") is None
         assert session.get_one(Job, job.id).worker == "a"
+
+
+def test_a_first_training_is_queued_once(sessions: Sessions, background: Background) -> None:
+    def train(session: Session) -> Job:
+        return first_training.queue(session, model_lines.get(session, "faces"), now=NOW)
+
+    with transaction(sessions) as session:
+        make_model(session)
+
+    with transaction(sessions) as session:
+        mine = train(session)
+        other = background(train)
+        assert waits(other)
+
+    with pytest.raises(Conflict, match=str(mine.id)):
+        other.result(SOON)
+
+
+def test_weights_of_one_digest_are_stored_or_removed_by_one_at_a_time(
+    sessions: Sessions, background: Background
+) -> None:
+    with transaction(sessions) as session:
+        versions.lock_digest(session, digest_of("mine"))
+        other = background(lambda s: versions.lock_digest(s, digest_of("mine")))
+        background(lambda s: versions.lock_digest(s, digest_of("yours"))).result(SOON)
+        assert waits(other)
+
+    other.result(SOON)
 
 
 def test_an_upload_waits_for_a_batch_and_is_refused(

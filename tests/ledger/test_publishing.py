@@ -189,9 +189,13 @@ def test_weights_that_another_version_has_too_are_in_use_until_that_is_purged(
     make_erasure(session, "ada")
     version = run_through(session, batched(session, line), weights="same")
 
-    assert versions.digest_in_use(session, parent)
+    digest = version.weights_digest
+
+    assert versions.digest_in_use(session, digest, besides=parent)
     versions.purge(session, parent, now=NOW)
-    assert not versions.digest_in_use(session, version)
+    assert not versions.digest_in_use(session, digest, besides=version)
+    assert versions.digest_in_use(session, digest)
+    assert not versions.digest_in_use(session, digest_of("other"))
 
 
 def test_rounds_are_counted_from_the_last_training(session: Session) -> None:

@@ -12,7 +12,7 @@ from app.evidence import merkle, receipt
 from app.ledger import batching, datasets, idempotency, receipts, requests, retention, tree
 from app.ledger.log_tables import SampleCommitment
 from app.ledger.states import RequestState
-from app.ledger.tables import DeletionRequest, IdempotencyKey, Job
+from app.ledger.tables import DeletionRequest, IdempotencyKey, Job, Model
 from app.ledger.verification import examine
 from tests import factories
 from tests.factories import DAY, NOW
@@ -175,7 +175,7 @@ def test_the_samples_of_a_request_that_was_taken_back_stay_free(session: Session
 
     shred(session, request)
 
-    line = session.get_one(factories.Model, version.model_id)
+    line = session.get_one(Model, version.model_id)
     assert datasets.tombstones(session, line.dataset_id) == Bitmap()
     assert datasets.buried_for_good(session, line.dataset_id) == Bitmap()
 

@@ -178,6 +178,14 @@ def test_another_history_of_the_same_size_is_not_signed(session: Session) -> Non
         sequence(session, remembered=remembered)
 
 
+def test_a_memory_that_cannot_be_read_is_no_reason_to_sign(session: Session) -> None:
+    torn = sequenced(session)[:-9]
+    append(session)
+
+    with pytest.raises(WillNotSign, match="signed before cannot be read"):
+        sequence(session, remembered=torn)
+
+
 def test_the_note_of_another_ledger_is_no_memory_of_this_one(session: Session) -> None:
     other = Signer("other.example", (OLD_KEY,)).checkpoint(100, bytes(32))
     append(session)

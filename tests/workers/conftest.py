@@ -16,8 +16,13 @@ from starlette.testclient import TestClient
 
 from app import log_key
 from app.config import Settings
+from app.db import connect, sessions_of
 from app.main import create_app
+from app.queue import CeleryQueue
+from app.store import Store
 from tests.conftest import database, plain
+from tests.factories import NOW
+from workers.station import Station
 
 PATIENCE = 60.0
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.celery_app")
@@ -102,3 +107,18 @@ def stack(
             yield stack
             for name in list(stack.processes):
                 stack.kill(name)
+
+
+@pytest.fixture
+def station(fresh_database: str, tmp_path: Path) -> Iterator[Station]:
+    """What a worker process has at hand, with a database of its own and nobody to ring for."""
+    engine = connect(fresh_database)
+    settings = Settings(data_dir=tmp_path, log_key=SecretStr(""))
+    yield Station(
+        settings=settings,
+        sessions=sessions_of(engine),
+        store=Store(settings.store),
+        queue=CeleryQueue("memory://"),
+        clock=lambda: NOW,
+    )
+    engine.dispose()

@@ -1,38 +1,15 @@
 """The clerk's turn at the ledger: what is committed, what is remembered, what is only told."""
 
-from pathlib import Path
-from typing import Any
-
-import pytest
-from pydantic import SecretStr
 from sqlalchemy.orm import Session, sessionmaker
 from structlog.testing import capture_logs
 
 from app import log_key
-from app.config import Settings
-from app.db import connect, sessions_of, transaction
+from app.db import transaction
 from app.evidence import checkpoint
 from app.ledger import tree
-from app.queue import CeleryQueue
-from app.store import Store
-from tests.factories import NOW
 from tests.ledger.signing import append, tamper
 from workers import sequencing
 from workers.station import Station
-
-
-@pytest.fixture
-def station(fresh_database: str, tmp_path: Path) -> Any:
-    engine = connect(fresh_database)
-    settings = Settings(data_dir=tmp_path, log_key=SecretStr(""))
-    yield Station(
-        settings=settings,
-        sessions=sessions_of(engine),
-        store=Store(settings.store),
-        queue=CeleryQueue("memory://"),
-        clock=lambda: NOW,
-    )
-    engine.dispose()
 
 
 def fill(sessions: sessionmaker[Session], count: int = 3) -> None:

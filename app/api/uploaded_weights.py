@@ -1,0 +1,36 @@
+"""Keeps uploaded weights in the store if a version is made of them, and only then."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from sqlalchemy.orm import Session
+
+from app.errors import ServiceError
+from app.ledger import versions
+from app.store import Store, digest_of
+
+
+@contextmanager
+def stored(session: Session, store: Store, weights: IO[bytes]) -> Iterator[str]:
+    """Store weights for the block that makes a version of them; removed again if it refuses.
+
+    The lock keeps one upload that is refused from taking away what another of the same weights
+    has just found in the store.
+    """
+    with TemporaryDirectory() as folder:
+        local = Path(folder) / "weights"
+        with local.open("wb") as copy:
+            shutil.copyfileobj(weights, copy)
+        digest = digest_of(local)
+        versions.lock_digest(session, digest)
+        store.put(local)
+    try:
+        yield digest
+    except ServiceError:
+        if not versions.digest_in_use(session, digest):
+            store.purge(digest)
+        raise

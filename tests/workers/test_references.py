@@ -1,0 +1,96 @@
+"""References with real processes: trained in pieces, scored, destroyed, and used."""
+
+import math
+import signal
+
+import pytest
+
+from app.db import connect, sessions_of, transaction
+from app.ledger import model_lines, references, versions
+from app.ledger.references import DESIGN
+from tests.workers.conftest import Stack
+from tests.workers.test_end_to_end import (
+    active_job,
+    ask_for,
+    finished,
+    state_of,
+    train_first_version,
+)
+
+
+@pytest.mark.timeout(240)
+def test_references_are_built_through_a_kill_and_then_steer_and_judge(stack: Stack) -> None:
+    train_first_version(stack, "steered", route="hamu", max_wait_seconds=2.0)
+
+    job = stack.post("/v1/models/steered:build-references")["id"]
+    stack.until(lambda: stack.get(f"/v1/jobs/{job}")["progress"].get("words", "").startswith("ref"))
+    stack.kill("worker")
+    stack.start_worker()
+    stack.until(lambda: state_of(stack, job) == "succeeded", seconds=120)
+    asked = ask_for(stack, "steered", 7, 8, 9)
+    unlearning = active_job(stack, "steered")
+    stack.until(lambda: all(finished(stack, request) for request in asked))
+
+    assert stack.http.get(f"/v1/jobs/{job}/report").status_code == 200
+    report = stack.get(f"/v1/jobs/{unlearning}/report")
+    first_run = [*report["overruled"], report["run"]][0]
+    assert report["hardness"]["deficit"]["rule"] == "reference"
+    assert first_run["route"] == "hamu"
+    judged = report["audit"] if first_run is report["run"] else first_run["audit"]
+    assert "from that on the reference" in " ".join(judged["sentences"])
+    assert report["costs"]["reference"] is None
+
+
+@pytest.mark.timeout(240)
+def test_what_references_said_of_a_person_goes_with_the_person(stack: Stack) -> None:
+    train_first_version(stack, "gone", route="hamu", on_inconclusive="approve")
+    job = stack.post("/v1/models/gone:build-references")["id"]
+    stack.until(lambda: state_of(stack, job) == "succeeded", seconds=120)
+    (asked,) = ask_for(stack, "gone", 3)
+    ended = active_job(stack, "gone")
+
+    def over() -> bool:
+        if state_of(stack, ended) == "awaiting_approval":
+            stack.post(f"/v1/jobs/{ended}:approve")
+        return finished(stack, asked)
+
+    stack.until(over)
+
+    engine = connect(stack.environment["LACUNA_DATABASE_URL"])
+    with transaction(sessions_of(engine)) as session:
+        line = model_lines.get(session, "gone")
+        live = versions.live(session, line.id)
+        assert live is not None
+        generation, rounds = versions.last_exact(session, live)
+        rows = [
+            row
+            for judging in (False, True)
+            for row in references.complete(session, generation, judging=judging)
+        ]
+        forgotten = generation.training_set - live.training_set
+        if rounds == 0:  # the audit had it retrained: the whole table went
+            assert rows == []
+        for row in rows:
+            known = references.losses_of(row, generation.training_set, live.training_set)
+            of_gone = references.losses_of(row, generation.training_set, forgotten)
+            assert all(map(math.isnan, of_gone))
+            assert not any(map(math.isnan, known))
+            assert not row.left_out & forgotten
+        assert len(rows) in (0, DESIGN.count)
+    engine.dispose()
+
+
+@pytest.mark.timeout(240)
+def test_references_of_a_generation_that_has_ended_are_given_up(stack: Stack) -> None:
+    train_first_version(stack, "ended", route="retrain")
+    stack.kill("worker", signal.SIGTERM)
+    job = stack.post("/v1/models/ended:build-references")["id"]
+    again = stack.http.post("/v1/models/ended:build-references")
+    (asked,) = ask_for(stack, "ended", 2)
+    active_job(stack, "ended")
+    stack.start_worker()
+
+    stack.until(lambda: finished(stack, asked))
+    stack.until(lambda: state_of(stack, job) == "cancelled")
+
+    assert again.status_code == 409

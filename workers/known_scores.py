@@ -1,0 +1,36 @@
+"""Lays before the child what references said of a job's forget set, where a generation has them."""
+
+from sqlalchemy.orm import Session
+
+from app.ledger import references, versions
+from app.ledger.tables import Job
+from workers.desk import Desk
+
+
+def lay(desk: Desk, session: Session, job: Job, *, judging: bool) -> str | None:
+    """A file with one row per reference, in the order of the forget set; None where there is none.
+
+    `losses`: a number per sample, null where it is not known. `left_out`: places of the samples
+    that the reference never saw. `unseen`: its losses on validation samples.
+    """
+    assert job.parent_version_id is not None
+    parent = versions.by_id(session, job.parent_version_id)
+    generation, _ = versions.last_exact(session, parent)
+    rows = references.complete(session, generation, judging=judging)
+    if not rows or not job.forget_set <= generation.training_set:
+        return None
+    ordinals = list(job.forget_set)
+    said = [
+        {
+            "losses": [
+                None if loss != loss else loss
+                for loss in references.losses_of(row, generation.training_set, job.forget_set)
+            ],
+            "left_out": [
+                place for place, ordinal in enumerate(ordinals) if ordinal in row.left_out
+            ],
+            "unseen": references.unseen_of(row),
+        }
+        for row in rows
+    ]
+    return desk.laid("judging" if judging else "steering", said)

@@ -1,0 +1,117 @@
+"""Trains a generation's references, one after another: whatever else is due comes first."""
+
+import json
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.bitmap import Bitmap
+from app.ledger import datasets, endings, jobs, references, versions
+from app.ledger.states import JobState
+from app.ledger.tables import Job, ModelVersion
+from app.ledger.transitions import move
+from workers.desk import Desk
+
+
+def train_one(desk: Desk) -> None:
+    """training -> training, or publishing after the last one.
+
+    The job is let go where another is due, or where this claim's samples are out of date.
+    """
+    with desk.held() as (session, job):
+        generation = generation_of(session, job)
+        if over(session, job, generation):
+            give_up(desk, session, job)
+            return
+        number = references.next_number(session, generation.id)
+        if number is None:
+            move(session, job, JobState.PUBLISHING, now=desk.station.clock())
+            return
+        owners = references.owners(session, job.model.dataset_id, generation.training_set)
+        present = [ordinal in desk.assignment.samples for ordinal in generation.training_set]
+    made = desk.ask(
+        "reference",
+        number=number,
+        parts=references.DESIGN.parts,
+        rounds=references.DESIGN.steering + references.DESIGN.judging,
+        owners=desk.laid("owners", owners),
+        present=desk.laid("present", present),
+        out=str(desk.folder),
+    )
+    with desk.held() as (session, job):
+        keep(desk, session, job, number, made)
+
+
+def keep(desk: Desk, session: Session, job: Job, number: int, made: dict[str, Any]) -> None:
+    """Write down what the reference said.
+
+    Its samples may have been forgotten while it was trained: nothing of theirs is kept.
+    """
+    gone = job.training_set & datasets.tombstones(session, job.model.dataset_id)
+    ordinals = list(desk.assignment.samples)
+    losses = dict(zip(ordinals, floats(desk, "losses"), strict=True))
+    left_out = json.loads((desk.folder / "left_out.json").read_text())
+    references.add(
+        session,
+        generation_of(session, job),
+        number,
+        left_out=Bitmap(ordinals[place] for place in left_out) - gone,
+        losses={ordinal: loss for ordinal, loss in losses.items() if ordinal not in gone},
+        unseen=floats(desk, "unseen"),
+        weights_digest=made["weights_digest"],
+        now=desk.station.clock(),
+    )
+    job.run = {"seconds": [*(job.run or {}).get("seconds", []), made["seconds"]]}
+    job.attempt = 1  # the claim is doing well
+    if gone & desk.assignment.samples or jobs.others_wait(session, job, now=desk.station.clock()):
+        job.attempt = 0
+        jobs.release(session, job)
+
+
+def floats(desk: Desk, name: str) -> Sequence[float]:
+    """Numbers that the child left in the job's folder."""
+    values = array("f")
+    values.frombytes((desk.folder / f"{name}.f32").read_bytes())
+    return values
+
+
+def generation_of(session: Session, job: Job) -> ModelVersion:
+    assert job.parent_version_id is not None
+    return versions.by_id(session, job.parent_version_id)
+
+
+def over(session: Session, job: Job, generation: ModelVersion) -> bool:
+    """Whether a newer exact version has ended the generation."""
+    live = versions.live(session, job.model_id)
+    return live is None or versions.last_exact(session, live)[0].id != generation.id
+
+
+def give_up(desk: Desk, session: Session, job: Job) -> None:
+    """The model was trained anew: these references would say nothing of its versions."""
+    endings.abandon(
+        session,
+        job,
+        JobState.CANCELLED,
+        now=desk.station.clock(),
+        retry_seconds=0.0,
+        reason="the model was trained anew meanwhile",
+    )
+
+
+def finish(desk: Desk) -> None:
+    """publishing -> succeeded: the entry names what was trained, scored and destroyed."""
+    with desk.held() as (session, job):
+        rows = [
+            row
+            for judging in (False, True)
+            for row in references.complete(session, generation_of(session, job), judging=judging)
+        ]
+        jobs.finish(
+            session,
+            job,
+            JobState.SUCCEEDED,
+            now=desk.station.clock(),
+            destroyed=[row.weights_digest for row in rows],
+        )

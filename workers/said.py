@@ -1,0 +1,75 @@
+"""The child's side of what references said: reading it, and having one more reference say it."""
+
+import json
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models import weights
+from models.data import Samples
+from models.progress import Progress
+from models.recipe import Recipe
+from models.references import Plan, Reference, Table, plans, scored, trained
+
+
+def table_of(path: str | None, samples: Samples) -> Table | None:
+    """What references said of these samples; None where there is nothing to be read."""
+    if path is None:
+        return None
+    rows: list[dict[str, Any]] = json.loads(Path(path).read_text())
+    return Table(samples.ids, tuple(reference_of(row, len(samples)) for row in rows))
+
+
+def reference_of(row: dict[str, Any], count: int) -> Reference:
+    """One reference's row; of samples that it says nothing of, it is no witness."""
+    losses = torch.tensor([float("nan") if loss is None else loss for loss in row["losses"]])
+    left_out = torch.zeros(count, dtype=torch.bool)
+    left_out[row["left_out"]] = True
+    return Reference(losses.nan_to_num(), left_out & ~losses.isnan(), torch.tensor(row["unseen"]))
+
+
+def say(
+    recipe: Recipe,
+    samples: Samples,
+    validation: Samples,
+    plan: Plan,
+    out: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a reference, leave its losses in the folder, and destroy it: its digest remains."""
+    started = time.monotonic()
+    network = trained(recipe, samples, plan, progress)
+    said = scored(network, recipe, samples, plan, validation)
+    left = plan.left_out.nonzero().flatten().tolist()
+    (out / "left_out.json").write_text(json.dumps(left))
+    for name, values in (("losses", said.losses), ("unseen", said.unseen)):
+        (out / f"{name}.f32").write_bytes(array("f", values.tolist()).tobytes())
+    kept = out / "reference.safetensors"
+    digest = weights.save(network, kept)
+    kept.unlink()
+    return {"weights_digest": digest, "seconds": time.monotonic() - started}
+
+
+def plan_of(
+    number: int,
+    owners: Sequence[int],
+    present: Sequence[bool],
+    *,
+    parts: int,
+    rounds: int,
+    seed: int,
+) -> Plan:
+    """The plan of one reference over the samples that are still there.
+
+    People are dealt over all that the generation was trained on, so that every claim of the job
+    deals them alike, whoever has been forgotten meanwhile.
+    """
+    plan = plans([str(owner) for owner in owners], parts=parts, rounds=rounds, seed=seed)[number]
+    still: Tensor = torch.tensor(present)
+    return replace(plan, left_out=plan.left_out[still])
