@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo up test check fix migration bench clean
+.PHONY: help demo up test check fix migration bench bench-unlearning bench-verdict clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Train, ask to be forgotten, forget, audit: the whole story on real data
 	$(BIN)/lacuna demo
@@ -42,8 +42,13 @@ migration: $(READY) ## Draft a migration from the tables: make migration m="add 
 	@[ -n "$${m:-}" ] || { echo 'Say what changes: make migration m="add a column"' >&2; exit 1; }
 	$(BIN)/python -m app.cli.draft_migration "$$m"
 
-bench: $(READY) ## Measure what the README claims
-	$(BIN)/python -m benchmarks
+bench: bench-unlearning bench-verdict ## Measure what the README claims: hours
+
+bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped
+	$(BIN)/python -m benchmarks.unlearning
+
+bench-verdict: $(READY) ## Try the audit's verdict on networks whose truth is known
+	$(BIN)/python -m benchmarks.verdict_conformance
 
 clean: ## Remove .venv and caches; data in .lacuna stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
