@@ -8,6 +8,7 @@ from benchmarks.unlearning import omniglot
 from models import registry
 from models.data import Samples
 from models.recipe import Recipe
+from models.recipes import fashion_files
 from models.references import Table, memorization
 
 DATA = ("digits", "careers", "fashion", "omniglot")
@@ -34,6 +35,8 @@ def missing(data: str) -> str:
     """Why a data set cannot be had here; empty if it can."""
     if data == omniglot.recipe.name and not omniglot.FILE.exists():
         return f"{omniglot.FILE} is not there; set LACUNA_BENCH_DATA"
+    if data == "fashion" and not fashion_files.available():
+        return f"Fashion-MNIST is not there; {fashion_files.WAY_OUT}"
     return ""
 
 
