@@ -104,6 +104,12 @@ class NoLiveVersion(Conflict):
     code = "no_live_version"
 
 
+class NothingToForget(Conflict):
+    """The live version was trained on none of the samples."""
+
+    code = "nothing_to_forget"
+
+
 class AlreadyTrained(Conflict):
     """The model has a live version, so it needs no first training."""
 

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from app.api import (
+    assessments,
     datasets,
     deletion_requests,
     health,
@@ -66,6 +67,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         datasets,
         model_lines,
         model_actions,
+        assessments,
         versions,
         deletion_requests,
         receipts,

@@ -22,7 +22,8 @@ from workers.desk import Desk
 def begin(desk: Desk) -> None:
     """queued -> training or assessing."""
     with desk.held() as (session, job):
-        following = JobState.ASSESSING if job.kind is JobKind.UNLEARN else JobState.TRAINING
+        trains = job.kind in (JobKind.TRAIN, JobKind.REFERENCES)
+        following = JobState.TRAINING if trains else JobState.ASSESSING
         move(session, job, following, now=desk.station.clock(), attempt=job.attempt)
 
 
@@ -42,7 +43,10 @@ def train(desk: Desk) -> None:
 
 
 def assess(desk: Desk) -> None:
-    """assessing -> unlearning, auditing or awaiting_approval: measure, decide, write both down."""
+    """assessing -> unlearning, auditing or awaiting_approval: measure, decide, write both down.
+
+    A dry run has succeeded then.
+    """
     with desk.held() as (session, job):
         known = costs.last_training(session, parent_of(session, job))
         steering = known_scores.lay(desk, session, job, judging=False)
@@ -51,6 +55,15 @@ def assess(desk: Desk) -> None:
         decision = decided(session, job, assessed)
         job.hardness = assessed["hardness"]
         job.decision = asdict(decision) | {"retrain_seconds": assessed["retrain_seconds"]}
+        if job.kind is JobKind.ASSESS:
+            jobs.finish(
+                session,
+                job,
+                JobState.SUCCEEDED,
+                now=desk.station.clock(),
+                route=decision.route.value,
+            )
+            return
         waits = Policy.of(job.model.policy).approval
         following = JobState.AWAITING_APPROVAL if waits else endings.after_decision(job)
         move(
@@ -230,6 +243,10 @@ STEPS: dict[JobKind, Steps] = {
         JobState.UNLEARNING: unlearn,
         JobState.AUDITING: audit,
         JobState.PUBLISHING: publish,
+    },
+    JobKind.ASSESS: {
+        JobState.QUEUED: begin,
+        JobState.ASSESSING: assess,
     },
     JobKind.REFERENCES: {
         JobState.QUEUED: begin,

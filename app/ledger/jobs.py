@@ -1,7 +1,7 @@
 """Jobs: the queue in Postgres. Claims, leases and fences; every write of a worker is guarded."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,8 @@ from app.ledger.states import ACTIVE_JOB_STATES, CLAIMABLE_JOB_STATES, JobKind, 
 from app.ledger.tables import Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
+# A model has one active job of these at most. The others wait for none and keep none waiting.
+MAKING_VERSIONS = (JobKind.TRAIN, JobKind.UNLEARN)
 SEED_BITS = 48  # a seed must survive JSON numbers
 
 
@@ -62,7 +64,7 @@ def add(
     due_at: datetime | None = None,
 ) -> Job:
     """Put a job into the queue; the database allows one active job per model."""
-    if (active := active_for(session, line.id)) is not None:
+    if kind in MAKING_VERSIONS and (active := active_for(session, line.id)) is not None:
         raise Conflict(f"job {active.id} of {line.name!r} is active; retry after it has ended")
     job = Job(
         model_id=line.id,
@@ -80,13 +82,13 @@ def add(
     return job
 
 
-def active_for(session: Session, model_id: UUID, *, references: bool = False) -> Job | None:
-    """The model's active job: the one that makes its next version, or that trains references."""
+def active_for(
+    session: Session, model_id: UUID, kinds: Collection[JobKind] = MAKING_VERSIONS
+) -> Job | None:
+    """The model's active job among those of these kinds."""
     return session.scalar(
         select(Job).where(
-            Job.model_id == model_id,
-            Job.state.in_(ACTIVE_JOB_STATES),
-            (Job.kind == JobKind.REFERENCES) == references,
+            Job.model_id == model_id, Job.state.in_(ACTIVE_JOB_STATES), Job.kind.in_(kinds)
         )
     )
 
@@ -97,7 +99,7 @@ def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
         select(Job.model_id, Job.id).where(
             Job.model_id.in_(model_ids),
             Job.state.in_(ACTIVE_JOB_STATES),
-            Job.kind != JobKind.REFERENCES,
+            Job.kind.in_(MAKING_VERSIONS),
         )
     )
     return dict(rows.all())

@@ -51,7 +51,7 @@ def queue(session: Session, line: Model, *, now: datetime) -> Job:
     if (live := versions.live(session, line.id)) is None:
         raise NoLiveVersion(f"the model {line.name!r} has no live version yet")
     generation, _ = versions.last_exact(session, live)
-    if (active := jobs.active_for(session, line.id, references=True)) is not None:
+    if (active := jobs.active_for(session, line.id, [JobKind.REFERENCES])) is not None:
         raise Conflict(f"job {active.id} of {line.name!r} is training references already")
     if next_number(session, generation.id) is None:
         raise Conflict(f"version {generation.number} of {line.name!r} has all its references")

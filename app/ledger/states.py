@@ -57,7 +57,8 @@ class JobKind(StrEnum):
 
     TRAIN = "train"
     UNLEARN = "unlearn"
-    REFERENCES = "references"  # networks that are scored and destroyed; no version comes of it
+    ASSESS = "assess"  # a dry run: how hard it would be, and which route it would take
+    REFERENCES = "references"  # networks that are scored and destroyed
 
 
 State = RequestState | ErasureState | JobState | VersionState
@@ -86,7 +87,7 @@ EDGES: dict[str, dict[str, frozenset[str]]] = {
         "queued": frozenset({"training", "assessing", "failed", "cancelled"}),
         "training": frozenset({"publishing", "failed", "cancelled"}),
         "assessing": frozenset(
-            {"awaiting_approval", "unlearning", "auditing", "failed", "cancelled"}
+            {"awaiting_approval", "unlearning", "auditing", "succeeded", "failed", "cancelled"}
         ),
         "awaiting_approval": frozenset(
             {"unlearning", "auditing", "publishing", "failed", "cancelled"}

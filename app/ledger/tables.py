@@ -140,7 +140,7 @@ class Job(Table):
             "model_id",
             unique=True,
             postgresql_where=text(
-                "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind <> 'references'"
+                "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind IN ('train', 'unlearn')"
             ),
         ),
         # References are trained when nothing else is to be done: they keep nobody waiting.

@@ -20,11 +20,18 @@ def asked(report: JobReport) -> Iterator[str]:
         yield f"The first version of {report.model.name}, trained on {counted(batch.retain)}."
         return
     assert report.before is not None
+    if report.job.kind is JobKind.REFERENCES:
+        yield (
+            f"Networks trained as {report.model.name}, version {report.before.number}, was, each "
+            "without a part of the people; they are scored and destroyed."
+        )
+        return
+    verb = "would be" if report.job.kind is JobKind.ASSESS else "are to be"
     on_behalf = f", for {many(batch.requests, 'deletion request')}" if batch.requests else ""
     yield (
         f"{report.model.name}, version {report.before.number}, was trained on "
         f"{counted(batch.forget + batch.retain)}; {number(batch.forget)} of them "
-        f"({percent(batch.share)}) are to be forgotten{on_behalf}."
+        f"({percent(batch.share)}) {verb} forgotten{on_behalf}."
     )
 
 
@@ -69,7 +76,9 @@ def ended(report: JobReport) -> Iterator[str]:
 
 
 def published(report: JobReport) -> Iterator[str]:
-    assert report.after is not None
+    if report.after is None:
+        yield "No version comes of it: nothing that is served was changed."
+        return
     yield f"Version {report.after.number} was published on {moment(report.after.made_at)}."
     if report.withdrawn:
         numbers = ", ".join(str(version.number) for version in report.withdrawn)

@@ -1,4 +1,4 @@
-"""What destroyed references said; training them does not keep a model from forgetting."""
+"""What destroyed references said; neither training them nor a dry run keeps anybody waiting."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("version_id", "number", name=op.f("pk_reference_scores")),
     )
-    one_active(f"{ACTIVE} AND kind <> 'references'")
+    one_active(f"{ACTIVE} AND kind IN ('train', 'unlearn')")
+    op.execute("INSERT INTO state_edges VALUES ('job', 'assessing', 'succeeded')")
     op.create_index(
         "uq_jobs_one_training_references",
         "jobs",
@@ -43,6 +44,10 @@ def downgrade() -> None:
     op.drop_index("uq_jobs_one_training_references", table_name="jobs")
     one_active(ACTIVE)
     op.drop_table("reference_scores")
+    op.execute(
+        "DELETE FROM state_edges WHERE machine = 'job' AND old_state = 'assessing' "
+        "AND new_state = 'succeeded'"
+    )
 
 
 def one_active(which: str) -> None:

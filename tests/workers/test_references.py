@@ -42,6 +42,23 @@ def test_references_are_built_through_a_kill_and_then_steer_and_judge(stack: Sta
 
 
 @pytest.mark.timeout(240)
+def test_a_dry_run_says_what_forgetting_would_take(stack: Stack) -> None:
+    train_first_version(stack, "dry")
+
+    job = stack.post("/v1/models/dry:assess", json={"subject": "dry-person-011"})["id"]
+    stack.until(lambda: state_of(stack, job) == "succeeded")
+
+    report = stack.get(f"/v1/jobs/{job}/report")
+    assert report["decision"]["route"] in ("hamu", "retrain")
+    assert report["decision"]["numbers"]["cost_retrain"] > 0
+    assert report["hardness"]["samples"] == 10
+    assert (report["run"], report["audit"], report["after"]) == (None, None, None)
+    page = stack.http.get(f"/v1/jobs/{job}/report", headers={"Accept": "text/html"})
+    assert "would be forgotten" in page.text
+    assert len(stack.get("/v1/models/dry/versions")) == 1
+
+
+@pytest.mark.timeout(240)
 def test_what_references_said_of_a_person_goes_with_the_person(stack: Stack) -> None:
     train_first_version(stack, "gone", route="hamu", on_inconclusive="approve")
     job = stack.post("/v1/models/gone:build-references")["id"]

@@ -1,0 +1,104 @@
+"""Dry runs: what forgetting a person would take, before anybody has to decide."""
+
+from typing import Self
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.orm import Session
+
+from app.api import jobs as job_routes
+from app.api import training_sets
+from app.api.deletion_requests import MOST_SAMPLES, hashed
+from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.jobs import JobRead
+from app.api.problems import Malformed, refusals
+from app.bitmap import Bitmap
+from app.config import Settings
+from app.errors import (
+    BodyTooLarge,
+    CoversEverything,
+    NoLiveVersion,
+    NothingToForget,
+    UnknownModel,
+    UnknownRecipe,
+    UnknownSamples,
+    WorkerAbsent,
+)
+from app.ledger import announcements, datasets, dry_runs, jobs, model_lines
+from app.ledger.tables import Model
+from app.queue import RUN_JOB, ring_after_commit
+from app.subjects import MAX_LENGTH
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+class Assessment(BaseModel):
+    """Whom or what a dry run is about: a subject, or samples of the model's dataset."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"subject": "writer-017"}]}
+    )
+
+    subject: str | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="The person as the imports named them.",
+    )
+    sample_ids: list[str] | None = Field(
+        None, min_length=1, max_length=MOST_SAMPLES, description="Or these samples."
+    )
+
+    @model_validator(mode="after")
+    def names_one(self) -> Self:
+        if (self.subject is None) == (self.sample_ids is None):
+            raise ValueError("name a subject, or sample ids, and not both")
+        return self
+
+
+@router.post(
+    "/{name}:assess",
+    status_code=202,
+    summary="Ask what forgetting would take",
+    responses=refusals(
+        UnknownModel,
+        UnknownRecipe,
+        UnknownSamples,
+        WorkerAbsent,
+        NoLiveVersion,
+        NothingToForget,
+        CoversEverything,
+        BodyTooLarge,
+        Malformed,
+    ),
+)
+def assess(
+    name: str,
+    body: Assessment,
+    session: SessionDep,
+    queue: QueueDep,
+    settings: SettingsDep,
+    now: NowDep,
+    response: Response,
+) -> JobRead:
+    """A dry run: how hard it would be, which route it would take, what that would cost.
+
+    Nothing is buried, owed or changed. The job ends with `hardness` and `decision` in its report.
+    """
+    line = model_lines.get(session, name)
+    announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
+    job = dry_runs.queue(session, line, asked_for(session, line, body, settings), now=now)
+    ring_after_commit(session, queue, RUN_JOB, job.id)
+    response.headers["Location"] = f"{job_routes.router.prefix}/{job.id}"
+    return JobRead.of(jobs.get(session, job.id))
+
+
+def asked_for(session: Session, line: Model, body: Assessment, settings: Settings) -> Bitmap:
+    """The samples of the model's dataset that are asked about."""
+    if body.sample_ids is not None:
+        return training_sets.resolve(
+            session, line.dataset, body.sample_ids, pointer="/sample_ids", subject_key=None
+        )
+    key = hashed(body.subject, settings)
+    assert key is not None  # the validator saw to it
+    return datasets.ordinals_of_subject(session, key).get(line.dataset_id, Bitmap())
