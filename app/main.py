@@ -20,6 +20,7 @@ from app.api import (
     problems,
     receipts,
     reports,
+    request_actions,
     versions,
     workers,
 )
@@ -70,6 +71,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         assessments,
         versions,
         deletion_requests,
+        request_actions,
         receipts,
         jobs,
         reports,

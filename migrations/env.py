@@ -6,10 +6,15 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import log_tables, reference_tables, tables
+from app.ledger import clock_tables, log_tables, reference_tables, tables
 
 # Importing the tables is what fills the metadata.
-for noun in (log_tables.LedgerEntry, reference_tables.ReferenceScores, tables.Dataset):
+for noun in (
+    clock_tables.Extension,
+    log_tables.LedgerEntry,
+    reference_tables.ReferenceScores,
+    tables.Dataset,
+):
     assert noun.metadata is Base.metadata
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.db import transaction
 from app.ledger import endings, jobs
 from app.ledger.jobs import LeaseLost
+from app.ledger.lineage import Incomplete
 from app.ledger.states import JobState
 from app.ledger.tables import Job
 from workers.child_process import Child, ChildDied, ChildFailed
@@ -140,5 +141,7 @@ def described(error: Exception) -> dict[str, Any]:
         return error.error
     if isinstance(error, ChildDied):
         return {"code": "child_died", "detail": str(error)}
+    if isinstance(error, Incomplete):
+        return {"code": "incomplete", "detail": str(error), "final": True}
     log.exception("unexpected")
     return {"code": "unexpected", "detail": f"{type(error).__name__}: {error}"}

@@ -7,7 +7,7 @@ import structlog
 
 from app.db import transaction
 from app.law import add_months
-from app.ledger import batching, jobs, retention, versions
+from app.ledger import batching, clocks, jobs, references, retention, versions
 from app.queue import RUN_JOB, ring_after_commit
 from workers.station import Station
 
@@ -25,6 +25,7 @@ def sweep(station: Station) -> None:
         consider_model(station, model_id)
     for job_id in due:
         station.queue.ring(RUN_JOB, job_id)
+    escalate(station)
     purge(station)
     shred(station)
 
@@ -36,6 +37,14 @@ def consider_model(station: Station, model_id: UUID) -> None:
         if job is not None:
             ring_after_commit(session, station.queue, RUN_JOB, job.id)
             log.info("batched", job=str(job.id), samples=len(job.forget_set))
+
+
+def escalate(station: Station) -> None:
+    """Have due dates that are near or past stand in the ledger and in the log, once each."""
+    with transaction(station.sessions) as session:
+        marked = clocks.escalate(session, now=station.clock())
+    for request_id, urgency in marked:
+        log.warning(urgency.value, request=str(request_id))
 
 
 def purge(station: Station) -> None:
@@ -53,11 +62,15 @@ def purge(station: Station) -> None:
 
 
 def shred(station: Station) -> None:
-    """Forget who asked, and for what, where the time for which that is kept is over."""
+    """Forget who asked, and for what, where the time for which that is kept is over.
+
+    What references said goes when their generation has ended.
+    """
     before = months_before(station.clock(), station.settings.retention_months)
     with transaction(station.sessions) as session:
         overdue = retention.overdue(session, before=before, limit=SHREDDED_AT_ONCE)
         retention.shred_answers(session, before=before)
+        references.drop_ended(session)
     for request_id in overdue:
         with transaction(station.sessions) as session:
             retention.shred(session, request_id, now=station.clock())

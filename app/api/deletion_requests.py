@@ -1,4 +1,4 @@
-"""Deletion requests: submit one, watch it, take it back."""
+"""Deletion requests: submit one, watch it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
@@ -15,6 +15,7 @@ from app.api import pages, training_sets
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.polling import polled
 from app.api.problems import Malformed, refusals
+from app.api.request_read import DeletionRequestRead, shown
 from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import (
@@ -25,7 +26,6 @@ from app.errors import (
     DuplicateSamples,
     Fault,
     ForeignSamples,
-    IllegalTransition,
     KeyInUse,
     KeyReused,
     NameTaken,
@@ -34,9 +34,9 @@ from app.errors import (
     UnknownSamples,
 )
 from app.law import gdpr_due
-from app.ledger import datasets, idempotency, requests
-from app.ledger.states import FINAL_REQUEST_STATES, ErasureState, RequestState
-from app.ledger.tables import DeletionRequest, Erasure
+from app.ledger import clocks, datasets, idempotency, requests
+from app.ledger.clocks import Clock
+from app.ledger.states import FINAL_REQUEST_STATES, RequestState
 from app.queue import CONSIDER_MODEL, ring_after_commit
 from app.subjects import MAX_LENGTH, subject_key
 
@@ -83,59 +83,11 @@ class DeletionRequestCreate(BaseModel):
         return self
 
 
-class ErasureRead(BaseModel):
-    """What a request means for one model."""
-
-    model: str = Field(description="The model that has to forget.", examples=["fashion"])
-    state: ErasureState = Field(description="How far it is.")
-    samples: int = Field(description="Samples to forget.", examples=[20])
-    job_id: UUID | None = Field(description="The job that carries it out.")
-    version_id: UUID | None = Field(description="The version that has forgotten them.")
-
-    @classmethod
-    def of(cls, erasure: Erasure) -> Self:
-        return cls(
-            model=erasure.model.name,
-            state=erasure.state,
-            samples=len(erasure.samples),
-            job_id=erasure.job_id,
-            version_id=erasure.version_id,
-        )
-
-
-class DeletionRequestRead(BaseModel):
-    """Where a request stands. The person is not named in it."""
-
-    id: UUID = Field(description="Its id.")
-    external_id: str | None = Field(description="Your id for it.", examples=["T-2026-17"])
-    state: RequestState = Field(description="The least advanced of its erasures.")
-    sample_count: int = Field(description="Samples that it was resolved to.", examples=[20])
-    received_at: datetime = Field(description="When the person asked.")
-    due_at: datetime = Field(description="By when it must be answered (GDPR, article 12(3)).")
-    finished_at: datetime | None = Field(description="When it came to its end.")
-    erasures: list[ErasureRead] = Field(description="One per model that saw any of the samples.")
-
-    @classmethod
-    def of(cls, request: DeletionRequest) -> Self:
-        plain = {name: getattr(request, name) for name in cls.model_fields if name != "erasures"}
-        return cls(**plain, erasures=[ErasureRead.of(erasure) for erasure in request.erasures])
-
-
 class DeletionRequestPage(BaseModel):
     """One page of requests, newest first."""
 
     items: list[DeletionRequestRead] = Field(description="The requests.")
     next_page_token: str = Field(description="For the next page; empty at the end.")
-
-
-class Cancel(BaseModel):
-    """Why a request is taken back."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: str = Field(
-        min_length=1, max_length=500, description="Goes into the ledger; name no person in it."
-    )
 
 
 @router.post(
@@ -177,7 +129,7 @@ def submit_deletion_request(
         request = requests.submit(session, submission(session, body, key, settings, now), now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
-        return 202, DeletionRequestRead.of(request).model_dump(mode="json")
+        return 202, DeletionRequestRead.of(request, Clock()).model_dump(mode="json")
 
     status, answer = idempotency.once(
         session,
@@ -199,16 +151,25 @@ def list_deletion_requests(
     page_token: pages.PageToken = None,
     state: Annotated[RequestState | None, Query(description="Only those in this state.")] = None,
     external_id: Annotated[str | None, Query(description="Only the one with this id.")] = None,
+    at_risk: Annotated[
+        bool | None, Query(description="Only those whose due date is near or past; or not those.")
+    ] = None,
 ) -> DeletionRequestPage:
     """Requests, newest first."""
     filters: dict[str, Any] = {} if external_id is None else {"external_id": external_id}
     limit = pages.size(page_size)
     found = requests.listed(
-        session, limit=limit + 1, after=pages.decode(page_token), state=state, **filters
+        session,
+        limit=limit + 1,
+        after=pages.decode(page_token),
+        state=state,
+        which=None if at_risk is None else clocks.at_risk(at_risk),
+        **filters,
     )
+    standing = clocks.of(session, found)
     more = found[limit - 1] if len(found) > limit else None
     return DeletionRequestPage(
-        items=[DeletionRequestRead.of(request) for request in found[:limit]],
+        items=[DeletionRequestRead.of(request, standing[request.id]) for request in found[:limit]],
         next_page_token=pages.encode((more.received_at, more.id)) if more else "",
     )
 
@@ -222,22 +183,7 @@ def list_deletion_requests(
 def read_deletion_request(request_id: UUID, session: SessionDep, http: Request) -> Response:
     """Where a request stands; send `If-None-Match` to be told only of changes."""
     request = requests.get(session, request_id)
-    return polled(
-        http, DeletionRequestRead.of(request), final=request.state in FINAL_REQUEST_STATES
-    )
-
-
-@router.post(
-    "/{request_id}:cancel",
-    summary="Take a deletion request back",
-    responses=refusals(UnknownRequest, IllegalTransition, Malformed),
-)
-def cancel_deletion_request(
-    request_id: UUID, body: Cancel, session: SessionDep, now: NowDep
-) -> DeletionRequestRead:
-    """Take a request back before a job has begun to carry it out; 409 afterwards."""
-    request = requests.cancel(session, request_id, now=now, reason=body.reason)
-    return DeletionRequestRead.of(request)
+    return polled(http, shown(session, request), final=request.state in FINAL_REQUEST_STATES)
 
 
 def submission(

@@ -11,8 +11,8 @@ from app.api import pages
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.polling import UNCHANGED, polled
 from app.api.problems import Malformed, refusals
-from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel
-from app.ledger import endings, jobs, model_lines
+from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel, UnknownSamples
+from app.ledger import endings, jobs, lineage, model_lines
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job
 from app.queue import RUN_JOB, ring_after_commit
@@ -81,22 +81,34 @@ class JobPage(BaseModel):
     next_page_token: str = Field(description="For the next page; empty at the end.")
 
 
-@router.get("", summary="List jobs", responses=refusals(UnknownModel, BadPageToken, Malformed))
+@router.get(
+    "",
+    summary="List jobs",
+    responses=refusals(UnknownModel, UnknownSamples, BadPageToken, Malformed),
+)
 def list_jobs(
     session: SessionDep,
     page_size: pages.PageSize = 50,
     page_token: pages.PageToken = None,
     state: Annotated[JobState | None, Query(description="Only those in this state.")] = None,
     model: Annotated[str | None, Query(description="Only those of this model.")] = None,
+    saw_sample: Annotated[
+        str | None,
+        Query(description="With `model`: only its active jobs that train on, or forget, this one."),
+    ] = None,
 ) -> JobPage:
     """Jobs, newest first."""
     limit = pages.size(page_size)
+    line = model_lines.get(session, model) if model else None
+    if saw_sample is not None and line is None:
+        raise Malformed("a sample is looked up in its model's dataset: name the model too")
     found = jobs.listed(
         session,
         limit=limit + 1,
         after=pages.decode(page_token),
         state=state,
-        model_id=model_lines.get(session, model).id if model else None,
+        model_id=line.id if line else None,
+        ids=lineage.jobs_holding(session, line, saw_sample) if line and saw_sample else None,
     )
     more = found[limit - 1] if len(found) > limit else None
     return JobPage(

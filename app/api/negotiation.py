@@ -1,9 +1,13 @@
-"""Which of two media types a client would rather have (RFC 9110, section 12.5.1)."""
+"""Which of several media types a client would rather have (RFC 9110, section 12.5.1)."""
+
+from collections.abc import Sequence
 
 
-def prefers(accept: str | None, one: str, other: str) -> bool:
-    """Whether an Accept header ranks the first media type above the second."""
-    return accept is not None and quality(accept, one) > quality(accept, other)
+def preferred(accept: str | None, offered: Sequence[str]) -> str:
+    """The offered media type that an Accept header ranks highest; among equals the first."""
+    if accept is None:
+        return offered[0]
+    return max(offered, key=lambda media_type: quality(accept, media_type))
 
 
 def quality(accept: str, media_type: str) -> float:

@@ -1,44 +1,79 @@
-"""Reports, as JSON for programs and as pages for people, and the page at the root."""
+"""Reports in four forms, each made from the same JSON, and the page at the root."""
 
 import hashlib
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Protocol, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from app.api.deps import SessionDep
-from app.api.negotiation import prefers
+from app.api.deps import NowDep, SessionDep, SettingsDep
+from app.api.negotiation import preferred
 from app.api.polling import POLL_SECONDS
 from app.api.problems import Malformed, refusals
 from app.errors import UnknownJob, UnknownRequest
 from app.reports import html
-from app.reports.document import document
+from app.reports.document import Document, document
 from app.reports.job_report import JobReport, job_report
 from app.reports.landing import landing
+from app.reports.pdf import pdf
+from app.reports.period_report import PeriodReport, period_report
 from app.reports.request_report import RequestReport, request_report
+from app.reports.sheet import sheet
 
 router = APIRouter(tags=["reports"])
-HTML, JSON = HTMLResponse.media_type, JSONResponse.media_type
+
+
+class Form(StrEnum):
+    """The forms of a report."""
+
+    JSON = "json"
+    HTML = "html"
+    CSV = "csv"
+    PDF = "pdf"
+
+
+MEDIA_TYPES = {
+    Form.JSON: JSONResponse.media_type,
+    Form.HTML: HTMLResponse.media_type,
+    Form.CSV: "text/csv",
+    Form.PDF: "application/pdf",
+}
+FORMS = {media_type: form for form, media_type in MEDIA_TYPES.items()}
+FIRST_YEAR, LAST_YEAR = 1900, 9998  # a day before and after them can still be written
 HARDENED = {
     "Content-Security-Policy": html.POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 Format = Annotated[
-    Literal["json", "html"] | None,
+    Form | None,
     Query(description="Which form; without it, what the Accept header prefers, else JSON."),
 ]
-Report = TypeVar("Report", JobReport, RequestReport)
+Report_contra = TypeVar("Report_contra", JobReport, RequestReport, PeriodReport, contravariant=True)
+
+
+class Page(Protocol[Report_contra]):
+    """Makes the page of a report; one that will be printed keeps still."""
+
+    def __call__(self, report: Report_contra, digest: str, *, still: bool = False) -> str: ...
 
 
 def described(what: str) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses`: the report in either form, and that it has not changed."""
+    """For a route's `responses`: the report in every form, and that it has not changed."""
+    text = {"schema": {"type": "string"}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
     return {
         200: {
-            "description": f"{what} The ETag of the JSON is its SHA-256.",
-            "content": {HTML: {"schema": {"type": "string"}}},
+            "description": f"{what} The ETag of the JSON is its SHA-256, which every form shows.",
+            "content": {
+                MEDIA_TYPES[Form.HTML]: text,
+                MEDIA_TYPES[Form.CSV]: text,
+                MEDIA_TYPES[Form.PDF]: binary,
+            },
         },
         304: {"description": "It is still the one that `If-None-Match` names."},
     }
@@ -70,6 +105,32 @@ def read_request_report(
     return answer(http, format, request_report(session, request_id), html.request_page)
 
 
+@router.get(
+    "/v1/reports/period",
+    summary="Read a period's report",
+    response_model=PeriodReport,
+    responses=described("Requests, answers and changes of models in a period.")
+    | refusals(Malformed),
+)
+def read_period_report(
+    session: SessionDep,
+    settings: SettingsDep,
+    now: NowDep,
+    http: Request,
+    first: Annotated[date, Query(alias="from", description="The first day.")],
+    last: Annotated[date, Query(alias="to", description="The last day, included.")],
+    format: Format = None,
+) -> Response:
+    """For the auditor: counts by CCPA section 7102, and what became of every model version.
+
+    Days begin and end in the zone of LACUNA_TIMEZONE, which the report names.
+    """
+    if not FIRST_YEAR <= first.year <= last.year <= LAST_YEAR or last < first:
+        raise Malformed("a period begins with `from` and ends with `to`, which is not earlier")
+    report = period_report(session, first, last, zone=ZoneInfo(settings.timezone), now=now)
+    return answer(http, format, report, html.period_page)
+
+
 @router.get("/", include_in_schema=False)
 def read_landing(session: SessionDep) -> HTMLResponse:
     """For a person who opens the service's address in a browser."""
@@ -79,22 +140,39 @@ def read_landing(session: SessionDep) -> HTMLResponse:
 
 
 def answer(
-    http: Request,
-    asked: Literal["json", "html"] | None,
-    report: Report,
-    page: Callable[[Report, str], str],
+    http: Request, asked: Form | None, report: Report_contra, page: Page[Report_contra]
 ) -> Response:
     """The report in the form that is wanted, or 304."""
     told = document(report)
-    headers = {"ETag": f'"{told.sha256}"', "Cache-Control": "no-cache", "Vary": "Accept"}
-    content, media_type = told.content, JSON
-    if asked == "html" or (asked is None and prefers(http.headers.get("Accept"), HTML, JSON)):
-        content, media_type = page(report, told.sha256).encode(), HTML
-        # A page may change with the service while its report stays what it is.
-        written = hashlib.sha256(content).hexdigest()[:16]
-        headers |= {**HARDENED, "ETag": f'"{told.sha256}-{written}"'}
+    form = asked or FORMS[preferred(http.headers.get("Accept"), tuple(FORMS))]
+    content = written(form, told, report, page)
+    headers = {"ETag": etag(form, told, content), "Cache-Control": "no-cache", "Vary": "Accept"}
+    if form is Form.HTML:
+        headers |= HARDENED
+    if form in (Form.CSV, Form.PDF):
+        headers["Content-Disposition"] = f'inline; filename="report-{told.sha256[:16]}.{form}"'
     if not report.final:
         headers["Retry-After"] = str(POLL_SECONDS)
     if headers["ETag"] in http.headers.get("If-None-Match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
+    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+def written(form: Form, told: Document, report: Report_contra, page: Page[Report_contra]) -> bytes:
+    """The report in one form."""
+    match form:
+        case Form.JSON:
+            return told.content
+        case Form.HTML:
+            return page(report, told.sha256).encode()
+        case Form.CSV:
+            return sheet(told).encode()
+        case Form.PDF:
+            return pdf(page(report, told.sha256, still=True), told.sha256)
+
+
+def etag(form: Form, told: Document, content: bytes) -> str:
+    """The digest of the JSON; a form of it may change with the service while that stays."""
+    if form is Form.JSON:
+        return f'"{told.sha256}"'
+    return f'"{told.sha256}-{hashlib.sha256(content).hexdigest()[:16]}"'

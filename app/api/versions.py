@@ -30,7 +30,7 @@ from app.errors import (
     WorkerAbsent,
 )
 from app.ledger import announcements, lineage, model_lines, publishing, versions
-from app.ledger.lineage import Saw
+from app.ledger.lineage import Saw, Seen
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
@@ -69,18 +69,26 @@ class VersionRead(BaseModel):
         description="Asked with `saw_sample`: trained on it, or made to forget it, starting from "
         "weights that had seen it.",
     )
+    aliases: list[str] | None = Field(
+        None, description="Asked with `saw_sample`: the names that lead to it."
+    )
+    references: int | None = Field(
+        None,
+        description="Asked with `saw_sample`: how many of its references still tell of the sample.",
+    )
 
     @classmethod
-    def of(cls, version: ModelVersion, saw: Saw | None = None) -> Self:
-        return cls(
-            **{
-                name: getattr(version, name)
-                for name in cls.model_fields
-                if name not in ("training_set_size", "saw")
-            },
-            training_set_size=len(version.training_set),
-            saw=saw,
-        )
+    def of(cls, version: ModelVersion) -> Self:
+        derived = {"training_set_size": len(version.training_set)}
+        told_of_a_sample = {"saw", "aliases", "references"}
+        plain = cls.model_fields.keys() - derived.keys() - told_of_a_sample
+        return cls(**{name: getattr(version, name) for name in plain}, **derived)
+
+    @classmethod
+    def seen(cls, seen: Seen) -> Self:
+        """A version, and how it has to do with the sample that was asked for."""
+        told = {"saw": seen.saw, "aliases": seen.aliases, "references": seen.references}
+        return cls.of(seen.version).model_copy(update=told)
 
 
 @router.get(
@@ -96,13 +104,16 @@ def list_versions(
         str | None, Query(description="The sample's dataset; default: the model's.")
     ] = None,
 ) -> list[VersionRead]:
-    """All versions of a model, oldest first, withdrawn and purged ones too."""
+    """All versions of a model, oldest first, withdrawn and purged ones too.
+
+    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample.
+    """
     line = model_lines.get(session, name)
     if saw_sample is None:
         return [VersionRead.of(version) for version in versions.listed(session, line)]
     if dataset not in (None, line.dataset.name):
         return []  # a model sees samples of its own dataset only
-    return [VersionRead.of(*found) for found in lineage.saw(session, line, saw_sample)]
+    return [VersionRead.seen(seen) for seen in lineage.saw(session, line, saw_sample)]
 
 
 @router.get("/{number}", summary="Read a version", responses=refusals(UnknownModel, UnknownVersion))

@@ -3,7 +3,19 @@
 import typer
 from pydantic import ValidationError
 
-from app.cli import demo, down, keys, ledger, migrate, recipe, status, up, verify, version
+from app.cli import (
+    demo,
+    down,
+    keys,
+    ledger,
+    migrate,
+    recipe,
+    restore_check,
+    status,
+    up,
+    verify,
+    version,
+)
 from app.cli.options import fail
 from app.config import settings
 
@@ -22,6 +34,7 @@ app.command(epilog=down.EPILOG)(down.down)
 app.command(epilog=migrate.EPILOG)(migrate.migrate)
 app.add_typer(recipe.app, name="recipe")
 app.command(epilog=verify.EPILOG)(verify.verify)
+ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 app.command()(demo.demo)

@@ -120,9 +120,12 @@ def listed(
     after: tuple[datetime, UUID] | None = None,
     state: JobState | None = None,
     model_id: UUID | None = None,
+    ids: Collection[UUID] | None = None,
 ) -> Sequence[Job]:
     """Jobs, newest first, those after a place in that order."""
     query = select(Job).options(joinedload(Job.model))
+    if ids is not None:
+        query = query.where(Job.id.in_(ids))
     if state is not None:
         query = query.where(Job.state == state)
     if model_id is not None:

@@ -1,14 +1,27 @@
-"""From a sample to every version that saw it, itself or through the weights it was made from."""
+"""From a sample to all that saw it, or that still holds it: versions, aliases, references, jobs.
 
+A version saw a sample itself, or through the weights it was made from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from app.bitmap import Bitmap
 from app.errors import UnknownSamples
-from app.ledger import datasets, versions
-from app.ledger.tables import Model, ModelVersion
+from app.ledger import datasets, references, versions
+from app.ledger.states import ACTIVE_JOB_STATES, JobKind
+from app.ledger.tables import Alias, Job, Model, ModelVersion
 
 ANEW = ("trained", "retrain")  # made from fresh weights, whatever the parent saw
+
+
+class Incomplete(Exception):
+    """A request was about to be called completed while something still holds its samples."""
 
 
 class Saw(StrEnum):
@@ -18,20 +31,107 @@ class Saw(StrEnum):
     DESCENDED = "descended"  # made to forget it, starting from weights that had seen it
 
 
-def saw(session: Session, line: Model, sample_id: str) -> list[tuple[ModelVersion, Saw]]:
+@dataclass(frozen=True)
+class Seen:
+    """A version that has to do with a sample, and by what it reaches further."""
+
+    version: ModelVersion
+    saw: Saw
+    aliases: list[str]
+    references: int  # whose table still tells of the sample
+
+
+def saw(session: Session, line: Model, sample_id: str) -> list[Seen]:
     """The versions of a model that have to do with a sample of its dataset, oldest first."""
+    ordinal = ordinal_of(session, line, sample_id)
+    telling = references.telling(session, line.id, Bitmap([ordinal]))
+    found: dict[UUID, Seen] = {}
+    for version in versions.listed(session, line):  # parents stand before their children
+        if ordinal in version.training_set:
+            how = Saw.TRAINED_ON
+        elif version.parent_id in found and version.made_by not in ANEW:
+            how = Saw.DESCENDED
+        else:
+            continue
+        names = versions.aliases_of(session, version)
+        found[version.id] = Seen(version, how, names, telling.get(version.id, 0))
+    return list(found.values())
+
+
+def ordinal_of(session: Session, line: Model, sample_id: str) -> int:
+    """The sample's ordinal in the model's dataset."""
     known = datasets.ordinals_by_id(session, line.dataset_id, [sample_id])
     if sample_id not in known:
         raise UnknownSamples("the model's dataset has no such sample")
-    ordinal, _ = known[sample_id]
-    found: dict[ModelVersion, Saw] = {}
-    ids = set()
-    for version in versions.listed(session, line):  # parents stand before their children
-        if ordinal in version.training_set:
-            found[version] = Saw.TRAINED_ON
-        elif version.parent_id in ids and version.made_by not in ANEW:
-            found[version] = Saw.DESCENDED
-        else:
-            continue
-        ids.add(version.id)
-    return list(found.items())
+    return known[sample_id][0]
+
+
+def jobs_holding(session: Session, line: Model, sample_id: str) -> list[UUID]:
+    """The model's active jobs that have a sample before them, to train on it or to forget it."""
+    ordinal = ordinal_of(session, line, sample_id)
+    active = session.scalars(
+        select(Job).where(Job.model_id == line.id, Job.state.in_(ACTIVE_JOB_STATES))
+    )
+    return [job.id for job in active if ordinal in job.training_set | job.forget_set]
+
+
+def require_complete(session: Session, samples: Mapping[UUID, Bitmap]) -> None:
+    """Raise `Incomplete` if anything in use, or about to be, still holds one of these samples."""
+    if left := remnants(session, samples):
+        raise Incomplete(
+            "this is a bug in Lacuna, please report it; nothing was published, because a request "
+            "would have been called completed although " + "; ".join(left)
+        )
+
+
+def remnants(session: Session, samples: Mapping[UUID, Bitmap]) -> list[str]:
+    """In words: versions, aliases, references and jobs that hold one of these samples."""
+    found = []
+    for version, line in versions.published(session, samples):
+        if count := len(version.training_set & samples[line.dataset_id]):
+            found.append(
+                f"version {version.number} of {line.name!r} is in use and saw {count} of its "
+                "samples"
+            )
+    for alias, version, line in aliases_on(session, samples):
+        if version.training_set & samples[line.dataset_id]:
+            found.append(
+                f"the alias {alias.name!r} of {line.name!r} leads to version {version.number}, "
+                "which saw its samples"
+            )
+    for line in session.scalars(select(Model).where(Model.dataset_id.in_(samples))):
+        found += held_aside(session, line, samples[line.dataset_id])
+    return found
+
+
+def aliases_on(
+    session: Session, dataset_ids: Mapping[UUID, Bitmap]
+) -> Sequence[Row[Alias, ModelVersion, Model]]:
+    """Every alias of models of these datasets, and where it leads."""
+    return session.execute(
+        select(Alias, ModelVersion, Model)
+        .join(ModelVersion, ModelVersion.id == Alias.version_id)
+        .join(Model, Model.id == Alias.model_id)
+        .where(Model.dataset_id.in_(dataset_ids))
+        .order_by(Model.name, Alias.name)
+    ).all()
+
+
+def held_aside(session: Session, line: Model, samples: Bitmap) -> list[str]:
+    """What beside its versions holds samples: tables of references, and a version in the making."""
+    found = []
+    if count := sum(references.telling(session, line.id, samples).values()):
+        found.append(f"{count} references of {line.name!r} still tell of its samples")
+    making = session.scalars(
+        select(Job).where(
+            Job.model_id == line.id,
+            Job.kind == JobKind.UNLEARN,
+            Job.state.in_(ACTIVE_JOB_STATES),
+        )
+    )
+    found += [
+        f"job {job.id} makes a version of {line.name!r} that keeps its samples"
+        for job in making
+        if job.training_set & samples
+    ]
+    return found

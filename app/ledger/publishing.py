@@ -41,12 +41,12 @@ def publish_unlearned(
     # The forget set alone is not enough: older versions may have seen what the parent never saw.
     forgotten = job.forget_set | batching.union(erasures)
     versions.withdraw_those_that_saw(session, job.model, forgotten, version, now=now)
+    references.forget(session, job.model_id, forgotten)
+    end_older_generations(session, version)
     for erasure in erasures:
         erasure.version_id = version.id
         move(session, erasure, ErasureState.FORGOTTEN, now=now, version=version.number)
         settle(session, erasure.request, now=now)
-    references.forget(session, job.model_id, forgotten)
-    end_older_generations(session, version)
     jobs.finish(session, job, JobState.SUCCEEDED, now=now, version=version.number)
     return version
 

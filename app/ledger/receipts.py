@@ -1,6 +1,6 @@
 """Receipts: appends what they state, in the transaction of the fact, and gives them out later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -27,9 +27,10 @@ class Stage(StrEnum):
 
     ACCEPTED = "accepted"
     COMPLETED = "completed"
+    DENIED = "denied"
 
 
-REVISIONS = {Stage.ACCEPTED: 0, Stage.COMPLETED: 1}
+REVISIONS = {Stage.ACCEPTED: 0, Stage.COMPLETED: 1, Stage.DENIED: 2}
 
 
 def state_acceptance(
@@ -56,6 +57,20 @@ def state_completion(
     forget_set = forget_sets.committed(session, request.id, samples)
     stated = statements.completed(session, request, forget_set, now=now)
     append(session, request, Stage.COMPLETED, stated, now=now)
+
+
+def state_denial(
+    session: Session,
+    request: DeletionRequest,
+    samples: Mapping[UUID, Bitmap],
+    reasons: Sequence[str],
+    *,
+    now: datetime,
+) -> None:
+    """State that a request was refused, and why."""
+    forget_set = forget_sets.committed(session, request.id, samples)
+    stated = statements.denied(request, forget_set, reasons, now=now)
+    append(session, request, Stage.DENIED, stated, now=now)
 
 
 def append(
@@ -112,7 +127,7 @@ def missing(request: DeletionRequest, stage: Stage | None) -> NoReceipt | Receip
         return ReceiptNotReady("the request is not completed yet")
     return NoReceipt(
         f"the request is {request.state} and nothing was stated about that; requests from before "
-        "receipts were introduced have none, nor is a request completed that was taken back"
+        "receipts were introduced have none, and one that was taken back or denied is not completed"
     )
 
 

@@ -167,6 +167,53 @@ def forget(session: Session, model_id: UUID, samples: Bitmap) -> None:
         row.losses, row.left_out = bytes(losses), row.left_out - gone
 
 
+def telling(session: Session, model_id: UUID, samples: Bitmap) -> dict[UUID, int]:
+    """By version: how many of its references still tell something of one of these samples."""
+    rows = session.execute(
+        select(ReferenceScores, ModelVersion.training_set)
+        .join(ModelVersion, ModelVersion.id == ReferenceScores.version_id)
+        .where(ModelVersion.model_id == model_id)
+    )
+    found: dict[UUID, int] = {}
+    for row, training_set in rows:
+        if tells(row, training_set, samples & training_set):
+            found[row.version_id] = found.get(row.version_id, 0) + 1
+    return found
+
+
+def tells(row: ReferenceScores, training_set: Bitmap, samples: Bitmap) -> bool:
+    """Whether a row has a loss of one of these samples, or says that one was left out."""
+    return bool(row.left_out & samples) or any(
+        row.losses[place : place + FLOAT.size] != FORGOTTEN
+        for place in places(training_set, samples)
+    )
+
+
+def ended(session: Session) -> list[UUID]:
+    """Versions whose references are still kept though a newer exact version ended the generation.
+
+    A reference that was being trained while its generation ended is written down after that.
+    """
+    scored = session.execute(
+        select(ModelVersion.id, ModelVersion.model_id)
+        .where(ModelVersion.id.in_(select(ReferenceScores.version_id)))
+        .order_by(ModelVersion.id)
+    ).all()
+    lives = versions.lives(session, {model_id for _, model_id in scored})
+    generations = {versions.last_exact(session, live)[0].id for live in lives.values()}
+    return [version_id for version_id, _ in scored if version_id not in generations]
+
+
+def drop_ended(session: Session) -> int:
+    """Delete the scores of generations that have ended; returns how many references that were."""
+    rows = session.execute(
+        delete(ReferenceScores)
+        .where(ReferenceScores.version_id.in_(ended(session)))
+        .returning(ReferenceScores.number)
+    )
+    return len(rows.all())
+
+
 def drop(session: Session, model_id: UUID, *, but: ModelVersion) -> None:
     """Delete the scores of generations that a newer exact version has ended."""
     session.execute(

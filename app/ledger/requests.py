@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.bitmap import Bitmap
 from app.errors import CoversEverything, Fault, IllegalTransition, NameTaken, UnknownRequest
-from app.ledger import datasets, receipts, versions
+from app.evidence.canonical import Json
+from app.ledger import datasets, lineage, receipts, versions
+from app.ledger.reasons import DenialReason
 from app.ledger.states import (
     FINAL_REQUEST_STATES,
     OPEN_ERASURE_STATES,
@@ -111,7 +113,10 @@ def owe(
 
 
 def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None:
-    """Let the request's state follow the least advanced of its erasures."""
+    """Let the request's state follow the least advanced of its erasures.
+
+    It is completed only if nothing holds its samples any more (I3).
+    """
     state = following(request)
     if state is request.state or request.state in FINAL_REQUEST_STATES:
         return
@@ -120,6 +125,8 @@ def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None
     move(session, request, state, now=now, erasures=len(request.erasures))
     if state in COMPLETED:
         samples = resolved(session, request.id)
+        if state is RequestState.COMPLETED:
+            lineage.require_complete(session, samples)
         receipts.state_completion(session, request, samples, now=now)
 
 
@@ -138,7 +145,40 @@ def following(request: DeletionRequest) -> RequestState:
 
 
 def cancel(session: Session, request_id: UUID, *, now: datetime, reason: str) -> DeletionRequest:
-    """Take a request back before any model has begun to forget its samples.
+    """Take a request back before any model has begun to forget its samples."""
+    return give_up(session, request_id, RequestState.CANCELLED, now=now, reason=reason)
+
+
+def deny(
+    session: Session,
+    request_id: UUID,
+    *,
+    reasons: Sequence[DenialReason],
+    notice: str,
+    now: datetime,
+) -> DeletionRequest:
+    """Refuse a request before any model has begun to forget its samples.
+
+    `notice` says where the text lies by which the person was told, with the ways to complain.
+    """
+    codes = [reason.value for reason in reasons]
+    request = give_up(
+        session,
+        request_id,
+        RequestState.DENIED,
+        now=now,
+        reason="the request was denied",
+        codes=codes,
+        notice=notice,
+    )
+    receipts.state_denial(session, request, resolved(session, request_id), codes, now=now)
+    return request
+
+
+def give_up(
+    session: Session, request_id: UUID, state: RequestState, *, now: datetime, **facts: Json
+) -> DeletionRequest:
+    """End a request that nobody has begun to carry out, and lift the tombstones of its samples.
 
     The datasets are locked before the request, as in every transaction that locks both: nobody
     may claim these samples while it is looked up who else does.
@@ -148,10 +188,10 @@ def cancel(session: Session, request_id: UUID, *, now: datetime, reason: str) ->
     request = get(session, request_id, lock=True)
     if any(erasure.state in BEGUN for erasure in request.erasures):
         raise IllegalTransition("a model has begun to forget these samples; it is too late")
-    move(session, request, RequestState.CANCELLED, now=now, reason=reason)
+    move(session, request, state, now=now, **facts)
     request.finished_at = now
     for erasure in request.erasures:
-        move(session, erasure, ErasureState.CANCELLED, now=now, reason=reason)
+        move(session, erasure, ErasureState.CANCELLED, now=now, reason=facts["reason"])
     for dataset_id, ordinals in samples.items():
         kept = claimed_by_others(session, dataset_id) | datasets.buried_for_good(
             session, dataset_id
@@ -199,10 +239,13 @@ def listed(
     limit: int,
     after: tuple[datetime, UUID] | None = None,
     state: RequestState | None = None,
+    which: ColumnElement[bool] | None = None,
     **equal: Any,
 ) -> Sequence[DeletionRequest]:
     """Requests, newest first, those after a place in that order."""
     query = select(DeletionRequest).options(*WITH_ERASURES).filter_by(**equal)
+    if which is not None:
+        query = query.where(which)
     if state is not None:
         query = query.where(DeletionRequest.state == state)
     place = tuple_(DeletionRequest.received_at, DeletionRequest.id)

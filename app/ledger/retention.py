@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.ledger import datasets, entries, receipts, requests
+from app.ledger.clock_tables import Extension
 from app.ledger.log_tables import LedgerEntry, LedgerPayload, SampleCommitment
 from app.ledger.states import RequestState
 from app.ledger.tables import DeletionRequest, Erasure, IdempotencyKey, Job, RequestSamples
 
+ABOUT_REQUESTS = ("deletion_request", "extension", "due_mark", receipts.MACHINE)
 NEVER_FORGOTTEN = (RequestState.CANCELLED, RequestState.DENIED)
 
 
@@ -46,6 +48,7 @@ def shred(session: Session, request_id: UUID, *, now: datetime) -> None:
         erasure.samples = Bitmap()
     session.execute(delete(RequestSamples).where(RequestSamples.request_id == request_id))
     session.execute(delete(SampleCommitment).where(SampleCommitment.owner_id == request_id))
+    session.execute(update(Extension).where(Extension.request_id == request_id).values(notice=None))
     shred_payloads(session, request)
     shred_jobs(session, request)
     entries.append(
@@ -64,8 +67,7 @@ def shred_payloads(session: Session, request: DeletionRequest) -> None:
     erasures = [erasure.id for erasure in request.erasures]
     theirs = select(LedgerEntry.id).where(
         or_(
-            LedgerEntry.machine.in_(("deletion_request", receipts.MACHINE))
-            & (LedgerEntry.row_id == request.id),
+            LedgerEntry.machine.in_(ABOUT_REQUESTS) & (LedgerEntry.row_id == request.id),
             (LedgerEntry.machine == "erasure") & LedgerEntry.row_id.in_(erasures),
         )
     )

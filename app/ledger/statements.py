@@ -3,7 +3,7 @@
 Left out on purpose: the subject's hash, the sample ids and the `external_id`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from typing import Any
@@ -59,6 +59,19 @@ def completed(
         "software": {"lacuna": version_of("lacuna")},
     }
     return Statement(subjects or {"forget-set": forget_set.root.hex()}, predicate)
+
+
+def denied(
+    request: DeletionRequest, forget_set: SampleCommitment, reasons: Sequence[str], *, now: datetime
+) -> Statement:
+    """That a request was refused, and why; there are no weights, as at acceptance."""
+    predicate = {
+        **of_request("denied", request, forget_set),
+        "denied_at": moment(now),
+        "reasons": list(reasons),
+        "software": {"lacuna": version_of("lacuna")},
+    }
+    return Statement({"forget-set": forget_set.root.hex()}, predicate)
 
 
 def of_request(

@@ -74,7 +74,7 @@ EDGES: dict[str, dict[str, frozenset[str]]] = {
             {"in_progress", "completed", "completed_no_data", "denied", "cancelled", "on_hold"}
         ),
         "in_progress": frozenset({"accepted", "completed", "cancelled", "on_hold"}),
-        "on_hold": frozenset({"accepted", "denied", "cancelled"}),
+        "on_hold": frozenset({"accepted", "in_progress", "denied", "cancelled"}),
     },
     "erasure": {
         "": frozenset({"pending"}),

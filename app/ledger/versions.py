@@ -193,11 +193,15 @@ def to_purge(session: Session, *, now: datetime) -> list[ModelVersion]:
         .with_for_update(of=ModelVersion, skip_locked=True)
     )
     return [
-        version
-        for version, policy in rows
-        if version.withdrawn_at is not None
-        and now - version.withdrawn_at >= timedelta(seconds=Policy.of(policy).purge_after_seconds)
+        version for version, policy in rows if grace_is_over(version, Policy.of(policy), now=now)
     ]
+
+
+def grace_is_over(version: ModelVersion, policy: Policy, *, now: datetime) -> bool:
+    """Whether a version was withdrawn longer ago than its weights are kept."""
+    return version.withdrawn_at is not None and (
+        now - version.withdrawn_at >= timedelta(seconds=policy.purge_after_seconds)
+    )
 
 
 def lock_digest(session: Session, digest: str) -> None:

@@ -8,9 +8,10 @@ from pydantic import TypeAdapter
 
 from app.evidence.canonical import canonical
 from app.reports.job_report import JobReport
+from app.reports.period_report import PeriodReport
 from app.reports.request_report import RequestReport
 
-Report = JobReport | RequestReport
+Report = JobReport | RequestReport | PeriodReport
 
 
 @dataclass(frozen=True)

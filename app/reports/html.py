@@ -12,6 +12,7 @@ from app.reports import plots, summaries, tables, words
 from app.reports.job_report import JobReport
 from app.reports.landing import Landing
 from app.reports.numbers import FILTERS
+from app.reports.period_report import PeriodReport
 from app.reports.request_report import RequestReport
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,15 +36,18 @@ environment.filters |= FILTERS
 environment.globals |= {"style": Markup(STYLE), "words": words}  # noqa: S704, our own file
 
 
-def job_page(report: JobReport, digest: str) -> str:
-    """The page on one job; `digest` is that of its JSON. One that is not final reloads itself."""
+def job_page(report: JobReport, digest: str, *, still: bool = False) -> str:
+    """The page on one job; `digest` is that of its JSON.
+
+    One that is not final reloads itself, unless it is to keep still because it will be printed.
+    """
     audit = report.audit
     return page(
         "job.html",
         report=report,
         digest=digest,
         summary=summaries.of_job(report),
-        reload_seconds=None if report.final else RELOAD_SECONDS,
+        reload_seconds=None if report.final or still else RELOAD_SECONDS,
         decided_by=tables.decided_by(report.decision) if report.decision else [],
         hardness=tables.hardness(report.hardness) if report.hardness else [],
         served=tables.served(audit) if audit else [],
@@ -57,7 +61,7 @@ def job_page(report: JobReport, digest: str) -> str:
     )
 
 
-def request_page(report: RequestReport, digest: str) -> str:
+def request_page(report: RequestReport, digest: str, *, still: bool = False) -> str:
     """The page on one deletion request, for the person who asked."""
     return page(
         "request.html",
@@ -65,7 +69,20 @@ def request_page(report: RequestReport, digest: str) -> str:
         digest=digest,
         summary=summaries.of_request(report),
         outcomes=[(outcome, summaries.of_outcome(outcome)) for outcome in report.outcomes],
-        reload_seconds=None if report.final else RELOAD_SECONDS,
+        reload_seconds=None if report.final or still else RELOAD_SECONDS,
+    )
+
+
+def period_page(report: PeriodReport, digest: str, *, still: bool = False) -> str:
+    """The page on a period, for the auditor; it never reloads itself."""
+    return page(
+        "period.html",
+        report=report,
+        digest=digest,
+        summary=summaries.of_period(report),
+        counts=tables.counts(report.requests),
+        times=tables.times(report.timeliness),
+        reload_seconds=None,
     )
 
 

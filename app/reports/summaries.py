@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from app.ledger.states import ErasureState, JobKind, JobState, RequestState
 from app.reports.job_report import JobReport
 from app.reports.numbers import day, duration, moment, number, percent
+from app.reports.period_report import PeriodReport
 from app.reports.request_report import Outcome, RequestReport
 from app.reports.words import JOB_STATES, ROUTES
 
@@ -180,6 +181,24 @@ def taken_out(outcome: Outcome) -> Iterator[str]:
             f"use on {day(version.withdrawn_at)}; its stored copy is deleted after "
             f"{day(version.purged_after)}."
         )
+
+
+def of_period(report: PeriodReport) -> list[str]:
+    """What came in, what was done about it, and how fast."""
+    requests, timeliness = report.requests, report.timeliness
+    told = [
+        f"{many(requests.received, 'request')} came in; {number(requests.complied)} "
+        f"{'was' if requests.complied == 1 else 'were'} complied with in whole or in part, and "
+        f"{number(requests.denied)} denied."
+    ]
+    if timeliness.answered:
+        told.append(
+            f"Answers took {number(timeliness.median_days)} days (median; mean "
+            f"{number(timeliness.mean_days)}), {number(timeliness.late)} of "
+            f"{number(timeliness.answered)} after the due date."
+        )
+    told.append(f"{many(timeliness.overdue, 'request')} open at the end and past the due date.")
+    return told
 
 
 def counted(samples: int) -> str:

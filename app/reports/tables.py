@@ -13,6 +13,7 @@ from app.reports.measured import (
     Interval,
     Utility,
 )
+from app.reports.period_report import Requests, Timeliness
 from app.reports.words import DECIDED_BY, HARDNESS, SETS, THRESHOLDS
 
 Number = int | float | None
@@ -135,4 +136,30 @@ def aucs(audit: Audit) -> list[Aucs]:
             *(by_place.get((attack, unseen, network)) for network in (BEFORE, AFTER, REFERENCE)),
         )
         for attack, unseen in dict.fromkeys((one.attack, one.unseen) for one in audit.attacks)
+    ]
+
+
+def counts(requests: Requests) -> list[tuple[str, Number]]:
+    """What came in, what ended, and what is open, in this order."""
+    return [
+        ("open when the period began", requests.open_before),
+        ("received", requests.received),
+        ("complied with, in whole or in part", requests.complied),
+        ("… by every model concerned", requests.complied_whole),
+        ("… by some of the models concerned", requests.complied_part),
+        ("… nothing to do: no model was trained on the samples", requests.no_data),
+        ("denied", requests.denied),
+        ("taken back by whoever asked", requests.withdrawn),
+        ("open at the end", requests.open_after),
+    ]
+
+
+def times(timeliness: Timeliness) -> list[tuple[str, Number]]:
+    return [
+        ("answered", timeliness.answered),
+        ("days to the answer, median", timeliness.median_days),
+        ("days to the answer, mean", timeliness.mean_days),
+        ("answered late", timeliness.late),
+        ("extended in the period", timeliness.extended),
+        ("overdue at the end, open and past the due date", timeliness.overdue),
     ]

@@ -1,6 +1,6 @@
 """What states, routes, sets and numbers are called in front of people, and what they mean."""
 
-from app.ledger.states import ErasureState, JobState, RequestState
+from app.ledger.states import ErasureState, JobState, RequestState, VersionState
 from app.reports import measured
 
 JOB_STATES = {
@@ -33,6 +33,12 @@ ERASURE_STATES = {
     ErasureState.CLEARED: "already gone",
     ErasureState.CANCELLED: "taken back",
     ErasureState.ON_HOLD: "waiting for a person",
+}
+CHANGES = {
+    VersionState.CANDIDATE: "made",
+    VersionState.PUBLISHED: "published",
+    VersionState.WITHDRAWN: "withdrawn",
+    VersionState.PURGED: "weights destroyed",
 }
 ROUTES = {
     "none": "no change needed",

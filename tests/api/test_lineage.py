@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import batching, versions
+from app.ledger import batching, references, versions
 from app.ledger.tables import Model, ModelVersion
 from tests import factories
 from tests.api.conftest import Call
@@ -90,3 +90,71 @@ def test_without_a_sample_all_versions_are_listed(get: Call, line: Model) -> Non
 
 def test_an_unknown_sample_is_refused(refused: Call, line: Model) -> None:
     refused("GET", f"{PATH}?saw_sample=nobody-7", 422, "unknown_samples")
+
+
+def test_it_is_told_which_aliases_and_references_reach_the_sample(
+    get: Call, session: Session, line: Model
+) -> None:
+    first, second = versions.listed(session, line)
+    versions.point(session, line, "stable", first, now=NOW)
+    scored(session, first)
+
+    found = {version["number"]: version for version in get(PATH, saw_sample="ada-0")}
+    both = {version["number"]: version for version in get(PATH, saw_sample="ben-0")}
+
+    assert (found[1]["aliases"], found[1]["references"]) == (["stable"], 1)
+    assert both[second.number]["aliases"] == ["live"]
+    assert both[second.number]["references"] == 0
+    assert get(PATH)[0]["aliases"] is None
+
+
+def scored(session: Session, version: ModelVersion) -> None:
+    """What one reference said, which left Ben's samples out."""
+    references.add(
+        session,
+        version,
+        0,
+        left_out=Bitmap([2, 3]),
+        losses=dict.fromkeys(version.training_set, 0.5),
+        unseen=[0.5],
+        weights_digest="",
+        now=NOW,
+    )
+    session.flush()
+
+
+def test_a_reference_that_was_told_to_forget_a_sample_tells_of_it_no_more(
+    get: Call, session: Session, line: Model
+) -> None:
+    first = versions.get(session, line, 1)
+    scored(session, first)
+
+    references.forget(session, line.id, Bitmap([0, 2]))
+
+    told = {
+        sample: get(PATH, saw_sample=sample)[0]["references"]
+        for sample in ("ada-0", "ada-1", "ben-0", "ben-1")
+    }
+    assert told == {"ada-0": 0, "ada-1": 1, "ben-0": 0, "ben-1": 1}
+
+
+def test_active_jobs_that_hold_a_sample_are_told(get: Call, session: Session, line: Model) -> None:
+    factories.make_request(session, "ben")
+    job = batching.batch(session, line.id, now=NOW, flush=True)
+    assert job is not None
+    other = factories.make_model(session, line.dataset, "other")
+    training = factories.make_training(session, other)
+
+    def holding(model: str, sample: str) -> list[str]:
+        found = get("/v1/jobs", model=model, saw_sample=sample)
+        return [item["id"] for item in found["items"]]
+
+    assert holding("faces", "ben-0") == [str(job.id)]
+    assert holding("faces", "eve-0") == [str(job.id)]
+    assert holding("faces", "ada-0") == []  # the parent never saw it
+    assert holding("other", "ada-0") == [str(training.id)]
+
+
+def test_jobs_that_hold_a_sample_are_asked_for_by_model(refused: Call, line: Model) -> None:
+    refused("GET", "/v1/jobs?saw_sample=ada-0", 422, "malformed")
+    refused("GET", "/v1/jobs?saw_sample=nobody-7&model=faces", 422, "unknown_samples")

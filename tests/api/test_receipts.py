@@ -248,6 +248,22 @@ def test_a_request_that_was_taken_back_is_never_completed(refused: Call, session
     refused("GET", f"/v1/deletion-requests/{request.id}/receipt?of=completed", 404, "no_receipt")
 
 
+def test_a_denial_has_a_receipt_that_says_why(http: TestClient, session: Session) -> None:
+    factories.make_version(session)
+    request = factories.make_request(session, "ada")
+    path = f"/v1/deletion-requests/{request.id}"
+    http.post(f"{path}:deny", json={"reasons": ["no_match"], "notice": "letter 8"})
+    sequence(session)
+
+    found = verified(fetched(http, request.id), request_id=str(request.id))
+
+    assert found.entry.kind == "receipt.denied"
+    assert found.payload == verified(fetched(http, request.id, of="denied")).payload
+    assert found.statement.predicate["reasons"] == ["no_match"]
+    assert found.statement.predicate["denied_at"] == NOW.isoformat()
+    assert http.get(f"{path}/receipt", params={"of": "completed"}).json()["code"] == "no_receipt"
+
+
 def test_what_was_shredded_is_gone_for_good(refused: Call, session: Session, job: Job) -> None:
     request = the_request(session)
     session.execute(delete(LedgerPayload))
@@ -257,7 +273,7 @@ def test_what_was_shredded_is_gone_for_good(refused: Call, session: Session, job
 
 def test_an_unknown_request_has_no_receipt(refused: Call) -> None:
     refused("GET", f"/v1/deletion-requests/{uuid4()}/receipt", 404, "unknown_request")
-    refused("GET", f"/v1/deletion-requests/{uuid4()}/receipt?of=denied", 422, "malformed")
+    refused("GET", f"/v1/deletion-requests/{uuid4()}/receipt?of=refused", 422, "malformed")
 
 
 def test_a_receipt_that_is_known_already_is_not_sent_again(

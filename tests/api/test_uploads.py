@@ -81,6 +81,8 @@ def test_uploaded_weights_become_a_version(
         "withdrawn_at": None,
         "successor_id": None,
         "saw": None,
+        "aliases": None,
+        "references": None,
     }
     assert get("/v1/models/faces")["live"] == answer
     assert get(PATH) == [answer]

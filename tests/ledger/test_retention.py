@@ -21,6 +21,7 @@ from workers.sweeping import months_before
 
 LATER = NOW + 731 * DAY
 EXTERNAL = "ticket-of-ada"
+STATED = (receipts.Stage.ACCEPTED, receipts.Stage.COMPLETED)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_after_shredding_every_proof_is_what_it_was_and_verifies(
     session: Session, completed: DeletionRequest
 ) -> None:
     before = proofs(session)
-    kept = [receipts.read(session, completed, stage) for stage in receipts.Stage]
+    kept = [receipts.read(session, completed, stage) for stage in STATED]
 
     shred(session, completed)
 

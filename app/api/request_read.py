@@ -1,0 +1,77 @@
+"""A deletion request as it is told: where it stands, what is due when, and who owes what."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from app.ledger import clocks
+from app.ledger.clocks import Clock
+from app.ledger.reasons import ExtensionReason
+from app.ledger.states import ErasureState, RequestState
+from app.ledger.tables import DeletionRequest, Erasure
+
+
+class ErasureRead(BaseModel):
+    """What a request means for one model."""
+
+    model: str = Field(description="The model that has to forget.", examples=["fashion"])
+    state: ErasureState = Field(description="How far it is.")
+    samples: int = Field(description="Samples to forget.", examples=[20])
+    job_id: UUID | None = Field(description="The job that carries it out.")
+    version_id: UUID | None = Field(description="The version that has forgotten them.")
+
+    @classmethod
+    def of(cls, erasure: Erasure) -> Self:
+        return cls(
+            model=erasure.model.name,
+            state=erasure.state,
+            samples=len(erasure.samples),
+            job_id=erasure.job_id,
+            version_id=erasure.version_id,
+        )
+
+
+class ExtensionRead(BaseModel):
+    """An extension of the due date (GDPR, article 12(3), second sentence)."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    reason: ExtensionReason = Field(description="Why it takes longer.")
+    notice: str | None = Field(description="Where the text lies that the person was sent.")
+    due_before: datetime = Field(description="When it was due at first.")
+    extended_at: datetime = Field(description="When it was extended.")
+
+
+class DeletionRequestRead(BaseModel):
+    """Where a request stands. The person is not named in it."""
+
+    id: UUID = Field(description="Its id.")
+    external_id: str | None = Field(description="Your id for it.", examples=["T-2026-17"])
+    state: RequestState = Field(description="The least advanced of its erasures.")
+    sample_count: int = Field(description="Samples that it was resolved to.", examples=[20])
+    received_at: datetime = Field(description="When the person asked.")
+    due_at: datetime = Field(description="By when it must be answered (GDPR, article 12(3)).")
+    extension: ExtensionRead | None = Field(description="Why it is due later than at first.")
+    at_risk: bool = Field(description="Open, and its due date is near or past.")
+    overdue: bool = Field(description="Open, and its due date is past.")
+    finished_at: datetime | None = Field(description="When it came to its end.")
+    erasures: list[ErasureRead] = Field(description="One per model that saw any of the samples.")
+
+    @classmethod
+    def of(cls, request: DeletionRequest, clock: Clock) -> Self:
+        derived = {
+            "extension": clock.extension and ExtensionRead.model_validate(clock.extension),
+            "at_risk": clock.at_risk,
+            "overdue": clock.overdue,
+            "erasures": [ErasureRead.of(erasure) for erasure in request.erasures],
+        }
+        plain = {name: getattr(request, name) for name in cls.model_fields if name not in derived}
+        return cls(**plain, **derived)
+
+
+def shown(session: Session, request: DeletionRequest) -> DeletionRequestRead:
+    """A request as it stands, its clock included."""
+    return DeletionRequestRead.of(request, clocks.of(session, [request])[request.id])

@@ -1,0 +1,56 @@
+"""Why the answer to a request is extended, held or refused: codes that stay, and their words."""
+
+from enum import StrEnum
+
+
+class ExtensionReason(StrEnum):
+    """Why it takes up to two further months (GDPR 12(3), second sentence)."""
+
+    COMPLEXITY = "complexity"
+    NUMBER_OF_REQUESTS = "number_of_requests"
+
+
+class HoldReason(StrEnum):
+    """Why nothing is forgotten for now (GDPR 17(3), and 12(6) for the identity)."""
+
+    LEGAL_OBLIGATION = "legal_obligation"
+    LEGAL_CLAIMS = "legal_claims"
+    PUBLIC_INTEREST = "public_interest"
+    IDENTITY_IN_DOUBT = "identity_in_doubt"
+    OTHER = "other"
+
+
+class ReleaseReason(StrEnum):
+    """Why a request that was held goes on."""
+
+    GROUND_ENDED = "ground_ended"
+    IDENTITY_CONFIRMED = "identity_confirmed"
+    HELD_BY_MISTAKE = "held_by_mistake"
+    OTHER = "other"
+
+
+class DenialReason(StrEnum):
+    """Why a request is refused, in the Data Rights Protocol's words (1.0, section 3.02)."""
+
+    SUSPECTED_FRAUD = "suspected_fraud"
+    INSUFFICIENT_VERIFICATION = "insuf_verification"
+    NO_MATCH = "no_match"
+    CLAIM_NOT_COVERED = "claim_not_covered"
+    OUTSIDE_JURISDICTION = "outside_jurisdiction"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    OTHER = "other"
+
+
+HOLD_WORDS: dict[HoldReason, str] = {
+    HoldReason.LEGAL_OBLIGATION: "a legal obligation needs the data",
+    HoldReason.LEGAL_CLAIMS: "legal claims need the data",
+    HoldReason.PUBLIC_INTEREST: "the public interest or research needs the data",
+    HoldReason.IDENTITY_IN_DOUBT: "it is in doubt who asked",
+    HoldReason.OTHER: "it is held by an operator",
+}
+RELEASE_WORDS: dict[ReleaseReason, str] = {
+    ReleaseReason.GROUND_ENDED: "the ground for holding it has ended",
+    ReleaseReason.IDENTITY_CONFIRMED: "it is known who asked",
+    ReleaseReason.HELD_BY_MISTAKE: "it was held by mistake",
+    ReleaseReason.OTHER: "an operator has released it",
+}

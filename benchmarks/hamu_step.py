@@ -1,0 +1,149 @@
+"""What a HAMU step costs over its floor: two plain forward-backward passes of the same batches.
+
+Per network the two are timed in turns, in seconds of the processor, and the median ratio of the
+rounds is shown with its quartiles. A step's own price is that of so many steps less that of fewer,
+so that what is done once for a run does not count.
+
+    python -m benchmarks.hamu_step
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.data import Holdout, Samples, Split
+from models.progress import silent
+from models.recipe import Classifier
+from models.training import Schedule
+from models.unlearning.hamu import hamu
+
+RESULTS = Path(__file__).parent / "results" / "hamu_step.txt"
+FEW, MANY, BATCH = 3, 13, 256
+STEPPING: dict[str, Any] = {
+    "seed": 0,
+    "progress": silent,
+    "aim": "ascent",
+    "share": 0.5,
+    "rate": 1e-6,
+    "most_rate": 1e-6,
+    "trust": False,
+    "mending": 0,
+    "patience": MANY + 1,
+    "batch_size": BATCH,
+    "forget_batch": BATCH,
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network and the shape of what goes into it."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+
+    def recipe(self) -> Classifier:
+        return Classifier(self.name, self.build, self.samples, self.holdout, Schedule(epochs=1))
+
+    def samples(self) -> Samples:
+        generator = torch.Generator().manual_seed(0)
+        labels = torch.randint(10, (3 * BATCH,), generator=generator)
+        inputs = torch.randn(3 * BATCH, *self.shape, generator=generator)
+        ids = tuple(str(place) for place in range(len(labels)))
+        return Samples(ids, (inputs, labels), labels)
+
+    def holdout(self) -> Holdout:
+        return Holdout(self.samples(), self.samples())
+
+    def split(self) -> Split:
+        every = self.samples()
+        forget, retain, validation = (
+            every.take(rows) for rows in torch.arange(3 * BATCH).split(BATCH)
+        )
+        return Split(forget, retain, validation)
+
+
+def wide() -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(512, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10)
+    )
+
+
+def convolutions() -> nn.Module:
+    """Twelve layers of 32 to 128 channels, 0.8 M parameters in 40 tensors."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in (32, 64, 128):
+        for _ in range(4):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 2 * 2, 10))
+
+
+TASKS = (Task("wide layers", wide, (512,)), Task("convolutions", convolutions, (3, 16, 16)))
+
+
+def floor(network: nn.Module, recipe: Classifier, split: Split, steps: int) -> None:
+    """Nothing but the passes: the same batches, forward and backward."""
+    for _ in range(steps):
+        for part in (split.retain, split.forget):
+            rows: Tensor = torch.arange(BATCH)
+            loss = recipe.losses(network, part.rows(rows)).mean()
+            torch.autograd.grad(loss, tuple(network.parameters()))
+
+
+def seconds(run: Callable[[int], object]) -> float:
+    """Of a step: many less few, over their difference."""
+    spent = []
+    for steps in (FEW, MANY):
+        started = time.process_time()
+        run(steps)
+        spent.append(time.process_time() - started)
+    return (spent[1] - spent[0]) / (MANY - FEW)
+
+
+def ratios(task: Task, metric: str, rounds: int) -> list[float]:
+    """Step over floor, round by round."""
+    recipe, split = task.recipe(), task.split()
+    torch.manual_seed(0)
+    network = recipe.build().eval()
+
+    def step(steps: int) -> None:
+        hamu(network, split, recipe, steps=steps, metric=metric, **STEPPING)
+
+    plain = partial(floor, network, recipe, split)
+    seconds(step)
+    return [seconds(step) / seconds(plain) for _ in range(rounds)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    lines = [
+        f"$ python -m benchmarks.hamu_step --rounds {rounds}",
+        "A step over two plain forward-backward passes: quartiles of the rounds.",
+        "",
+        f"{'network':<14} {'metric':<7} {'lower':>6} {'median':>6} {'upper':>6}",
+    ]
+    for task in TASKS:
+        for metric in ("plain", "adam", "fisher"):
+            lower, median, upper = quantiles(ratios(task, metric, rounds), n=4)
+            lines.append(f"{task.name:<14} {metric:<7} {lower:6.3f} {median:6.3f} {upper:6.3f}")
+            sys.stdout.write(lines[-1] + "\n")
+    RESULTS.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
