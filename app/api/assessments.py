@@ -6,11 +6,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
-from app.api import jobs as job_routes
 from app.api import training_sets
 from app.api.deletion_requests import MOST_SAMPLES, hashed
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
-from app.api.jobs import JobRead
+from app.api.jobs import JobRead, queued
 from app.api.problems import Malformed, refusals
 from app.bitmap import Bitmap
 from app.config import Settings
@@ -24,9 +23,8 @@ from app.errors import (
     UnknownSamples,
     WorkerAbsent,
 )
-from app.ledger import announcements, datasets, dry_runs, jobs, model_lines
+from app.ledger import announcements, datasets, dry_runs, model_lines
 from app.ledger.tables import Model
-from app.queue import RUN_JOB, ring_after_commit
 from app.subjects import MAX_LENGTH
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -88,9 +86,7 @@ def assess(
     line = model_lines.get(session, name)
     announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
     job = dry_runs.queue(session, line, asked_for(session, line, body, settings), now=now)
-    ring_after_commit(session, queue, RUN_JOB, job.id)
-    response.headers["Location"] = f"{job_routes.router.prefix}/{job.id}"
-    return JobRead.of(jobs.get(session, job.id))
+    return queued(session, queue, job, response)
 
 
 def asked_for(session: Session, line: Model, body: Assessment, settings: Settings) -> Bitmap:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
 from app.api import pages
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
@@ -15,7 +16,7 @@ from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel
 from app.ledger import endings, jobs, lineage, model_lines
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job
-from app.queue import RUN_JOB, ring_after_commit
+from app.queue import RUN_JOB, Queue, ring_after_commit
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -115,6 +116,13 @@ def list_jobs(
         items=[JobRead.of(job) for job in found[:limit]],
         next_page_token=pages.encode((more.created_at, more.id)) if more else "",
     )
+
+
+def queued(session: Session, queue: Queue, job: Job, response: Response) -> JobRead:
+    """The answer to whoever had a job made: where it is. A worker is told after the commit."""
+    ring_after_commit(session, queue, RUN_JOB, job.id)
+    response.headers["Location"] = f"{router.prefix}/{job.id}"
+    return JobRead.of(jobs.get(session, job.id))
 
 
 @router.get(

@@ -5,9 +5,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from app.api import jobs as job_routes
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
-from app.api.jobs import JobRead
+from app.api.jobs import JobRead, queued
 from app.api.problems import refusals
 from app.errors import (
     AlreadyTrained,
@@ -53,9 +52,7 @@ def train(
     line = model_lines.get(session, name)
     announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
     job = first_training.queue(session, line, now=now)
-    ring_after_commit(session, queue, RUN_JOB, job.id)
-    response.headers["Location"] = f"{job_routes.router.prefix}/{job.id}"
-    return JobRead.of(jobs.get(session, job.id))
+    return queued(session, queue, job, response)
 
 
 @router.post(
@@ -81,9 +78,7 @@ def build_references(
     line = model_lines.get(session, name)
     announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
     job = references.queue(session, line, now=now)
-    ring_after_commit(session, queue, RUN_JOB, job.id)
-    response.headers["Location"] = f"{job_routes.router.prefix}/{job.id}"
-    return JobRead.of(jobs.get(session, job.id))
+    return queued(session, queue, job, response)
 
 
 @router.post(
