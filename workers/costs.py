@@ -15,8 +15,8 @@ from app.ledger.tables import Job, ModelVersion
 from models.decision import Budgets, Costs, Route, expected_escalation
 from models.decision import Policy as Choices
 
-# Before any job of a model has been measured: what HAMU took of a retrain on the shipped data sets
-# (benchmarks/results/unlearning.txt), rounded up. The model's own jobs correct it.
+# Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
+# is to take (design.md, section 11). The benchmark's mean is 0.13; the model's own jobs correct it.
 UNMEASURED_SHARE = 0.1
 LOOK_BACK = 20  # jobs that predictions rest on
 

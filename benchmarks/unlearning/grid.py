@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.unlearning.cases import Case, cases, recipe_of
 from benchmarks.unlearning.measured import tow, worth
 from benchmarks.unlearning.methods import WAYS, Settings, Way
-from benchmarks.unlearning.networks import JUDGING_ROUNDS, STEERING_ROUNDS, Shelf
+from benchmarks.unlearning.networks import JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
 from models.data import Split
 from models.progress import silent
 from models.references import Table, targets
@@ -68,8 +68,8 @@ def open_comparison(data: str, folder: Path, told: Told) -> Comparison:
     return Comparison(
         data=data,
         shelf=shelf,
-        steering=shelf.table("steering", STEERING_ROUNDS, STEER, told),
-        judging=shelf.table("judging", JUDGING_ROUNDS, JUDGE, told),
+        steering=shelf.table("steering", PARTS, STEERING_ROUNDS, STEER, told),
+        judging=shelf.table("judging", PARTS, JUDGING_ROUNDS, JUDGE, told),
         rows=Rows(folder / f"{data}.jsonl"),
         told=told,
     )
@@ -127,9 +127,14 @@ def retrained(comparison: Comparison, case: Case, seed: int) -> None:
         return
     split = split_of(comparison, case)
     comparison.told(f"{case.name}: retrain {seed + 1}")
-    name = f"without {case.name} {seed}".replace(" ", "-")
+    name = name_of_retrain(case.name, seed)
     network, seconds = comparison.shelf.trained(name, split.retain, BAND + seed)
     add(comparison, case, RETRAIN, seed, network, seconds=seconds)
+
+
+def name_of_retrain(case: str, seed: int) -> str:
+    """Under which the shelf keeps it."""
+    return f"without {case} {seed}".replace(" ", "-")
 
 
 def compare(comparison: Comparison, case: Case, seed: int) -> None:

@@ -44,9 +44,11 @@ class Shelf:
         weights.load(network, kept)
         return network.eval(), float(clock.read_text())
 
-    def table(self, name: str, rounds: int, seed: int, told: Callable[[str], None]) -> Table:
-        """References that leave out a quarter of the people each; scored, then gone."""
-        drawn = plans(owners(self.pool), parts=PARTS, rounds=rounds, seed=seed)
+    def table(
+        self, name: str, parts: int, rounds: int, seed: int, told: Callable[[str], None]
+    ) -> Table:
+        """References that leave out one of so many parts of the people each; scored, then gone."""
+        drawn = plans(owners(self.pool), parts=parts, rounds=rounds, seed=seed)
         rows: list[Reference] = []
         for plan in drawn:
             kept = self.folder / f"{name}-{plan.number}.pt"
