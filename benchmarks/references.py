@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.unlearning.cases import cases, recipe_of
-from benchmarks.unlearning.grid import BAND, DRAW, JUDGE, STEER, name_of_retrain
-from benchmarks.unlearning.networks import JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
+from benchmarks.unlearning.cases import recipe_of
+from benchmarks.unlearning.grid import BAND, STEER, forget_sets, name_of_retrain
+from benchmarks.unlearning.networks import PARTS, STEERING_ROUNDS, Shelf
 from models.data import Samples
 from models.references import Table, targets
 from models.training import evaluate
@@ -43,10 +43,9 @@ def lines(data: str, band: int) -> Iterator[str]:
         "halves": shelf.table("halves", 2, HALVES_ROUNDS, STEER, said),
         "quarters": shelf.table("steering", PARTS, STEERING_ROUNDS, STEER, said),
     }
-    judging = shelf.table("judging", PARTS, JUDGING_ROUNDS, JUDGE, said)
     yield f"{data}: eight references each; {offsets(designs, unseen)}"
     yield f"{'forget set':<12} {'':<16} {'bias':>7} {'error':>7}"
-    for case in cases(data, shelf.pool, judging, seed=DRAW):
+    for case in forget_sets(data, shelf, said):
         if case.name not in SETS:
             continue
         gone = set(case.forget)

@@ -37,6 +37,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whom each sample belongs to; itself, where nobody knows."""
+        return self.ids if self.subjects is None else self.subjects
+
     def take(self, rows: Tensor) -> Self:
         """The samples at these places (int64 or bool mask), in that order."""
         if rows.dtype == torch.bool:

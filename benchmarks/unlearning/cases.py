@@ -40,14 +40,14 @@ def missing(data: str) -> str:
     return ""
 
 
-def cases(data: str, pool: Samples, judges: Table, *, seed: int) -> list[Case]:
+def cases(data: str, pool: Samples, choosing: Table, *, seed: int) -> list[Case]:
     """The forget sets of a data set; the same for every seed of the networks."""
     drawn = Random(seed)
-    people = sorted(set(owners(pool)))
+    people = sorted(set(pool.owners))
     drawn.shuffle(people)
     made = {name: first(pool, people, share * len(pool)) for name, share in SHARES.items()}
     made["one person"] = of_people(pool, people[-1:])
-    order = memorization(judges).nan_to_num(-1).argsort(descending=True).tolist()
+    order = memorization(choosing).nan_to_num(-1).argsort(descending=True).tolist()
     made["memorized"] = [pool.ids[place] for place in order[: round(MEMORIZED * len(pool))]]
     largest = int(pool.strata.bincount().argmax())
     made["one class"] = [
@@ -56,12 +56,6 @@ def cases(data: str, pool: Samples, judges: Table, *, seed: int) -> list[Case]:
         if stratum == largest
     ]
     return [Case(data, name, tuple(made[name])) for name in SETS]
-
-
-def owners(pool: Samples) -> Sequence[str]:
-    """Whom each sample belongs to; every recipe here knows."""
-    assert pool.subjects is not None
-    return pool.subjects
 
 
 def first(pool: Samples, people: Sequence[str], samples: float) -> list[str]:
@@ -75,7 +69,5 @@ def first(pool: Samples, people: Sequence[str], samples: float) -> list[str]:
 def of_people(pool: Samples, people: Sequence[str]) -> list[str]:
     wanted = set(people)
     return [
-        sample_id
-        for sample_id, owner in zip(pool.ids, owners(pool), strict=True)
-        if owner in wanted
+        sample_id for sample_id, owner in zip(pool.ids, pool.owners, strict=True) if owner in wanted
     ]

@@ -1,52 +1,31 @@
 """Runs the grid, one row after another, and keeps each row: a stopped run goes on where it was."""
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
+from benchmarks.unlearning import fastest
 from benchmarks.unlearning.cases import Case, cases, recipe_of
-from benchmarks.unlearning.measured import tow, worth
+from benchmarks.unlearning.measured import judged, tow, worth
 from benchmarks.unlearning.methods import WAYS, Settings, Way
 from benchmarks.unlearning.networks import JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
+from benchmarks.unlearning.rows import Rows, Told, of
 from models.data import Split
+from models.decision import Route
+from models.hardness.measure import measure
 from models.progress import silent
-from models.references import Table, targets
+from models.references import Table, spread, targets
 from models.unlearning.contract import Diverged
 
 # Seeds that have nothing in common.
-DRAW, STEER, JUDGE, BAND, TUNING = 1, 10_000, 20_000, 30_000, 40_000
+DRAW, STEER, JUDGE, BAND, TUNING, CHOOSE = 1, 10_000, 20_000, 30_000, 40_000, 60_000
 TUNED_ON, TUNING_SET = "random 5 %", "tuning"
-UNTOUCHED, RETRAIN = "untouched", "retrain"
+UNTOUCHED, RETRAIN, HARDNESS = "untouched", "retrain", "hardness"
 
-Row = dict[str, Any]
-Told = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of one data set, a file of JSON lines."""
-
-    file: Path
-
-    def all(self) -> list[Row]:
-        return [json.loads(line) for line in self._lines()]
-
-    def has(self, **key: Any) -> bool:
-        return any(all(row.get(name) == value for name, value in key.items()) for row in self.all())
-
-    def add(self, row: Row) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-
-    def _lines(self) -> Iterator[str]:
-        if self.file.exists():
-            yield from self.file.read_text().splitlines()
+# What an audit is told of the network before it; of all ways to unlearn it asks the same.
+ROUTES = {UNTOUCHED: Route.NONE, RETRAIN: Route.RETRAIN}
 
 
 @dataclass(frozen=True)
@@ -77,7 +56,7 @@ def open_comparison(data: str, folder: Path, told: Told) -> Comparison:
 
 def run(comparison: Comparison, *, seeds: int, band: int) -> None:
     """All rows of a data set: per forget set the band, then per seed every way."""
-    drawn = cases(comparison.data, comparison.shelf.pool, comparison.judging, seed=DRAW)
+    drawn = forget_sets(comparison.data, comparison.shelf, comparison.told)
     for case in drawn:
         for seed in range(band):
             retrained(comparison, case, seed)
@@ -85,13 +64,22 @@ def run(comparison: Comparison, *, seeds: int, band: int) -> None:
     for seed in range(seeds):
         for case in drawn:
             compare(comparison, case, seed)
+    fastest.search(comparison.shelf, comparison.rows, comparison.told)
+
+
+def forget_sets(data: str, shelf: Shelf, told: Told) -> list[Case]:
+    """The cases of a data set.
+
+    Neither who steers nor who judges chooses among samples: what it says of those it chose would be
+    extreme.
+    """
+    choosing = shelf.table("choosing", PARTS, JUDGING_ROUNDS, CHOOSE, told)
+    return cases(data, shelf.pool, choosing, seed=DRAW)
 
 
 def tune(comparison: Comparison, case: Case) -> None:
     """Let each baseline choose its settings by its own measure, on a network of its own."""
-    band = [
-        row for row in comparison.rows.all() if (row["set"], row["way"]) == (case.name, RETRAIN)
-    ]
+    band = of(comparison.rows.all(), set=case.name, way=RETRAIN)
     parent, _ = comparison.shelf.trained("tuning", comparison.shelf.pool, TUNING)
     split = split_of(comparison, case)
     for way in WAYS:
@@ -115,9 +103,8 @@ def tune(comparison: Comparison, case: Case) -> None:
 
 def settings_of(comparison: Comparison, way: Way) -> Settings:
     """What was chosen for this data set; the only ones where there is no choice."""
-    for row in comparison.rows.all():
-        if (row["set"], row["way"]) == (TUNING_SET, way.name):
-            return dict(row["settings"])
+    for row in of(comparison.rows.all(), set=TUNING_SET, way=way.name):
+        return dict(row["settings"])
     return way.settings[0]
 
 
@@ -129,7 +116,8 @@ def retrained(comparison: Comparison, case: Case, seed: int) -> None:
     comparison.told(f"{case.name}: retrain {seed + 1}")
     name = name_of_retrain(case.name, seed)
     network, seconds = comparison.shelf.trained(name, split.retain, BAND + seed)
-    add(comparison, case, RETRAIN, seed, network, seconds=seconds)
+    parent, _ = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
+    add(comparison, case, RETRAIN, seed, parent, network, seconds=seconds)
 
 
 def name_of_retrain(case: str, seed: int) -> str:
@@ -141,12 +129,32 @@ def compare(comparison: Comparison, case: Case, seed: int) -> None:
     """Every way on one forget set and one network."""
     parent, seconds = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
     if not comparison.rows.has(set=case.name, way=UNTOUCHED, seed=seed):
-        add(comparison, case, UNTOUCHED, seed, parent, seconds=seconds)
+        add(comparison, case, UNTOUCHED, seed, parent, parent, seconds=seconds)
     split = split_of(comparison, case)
+    assess(comparison, case, seed, parent, split)
     for way in WAYS:
         if not comparison.rows.has(set=case.name, way=way.name, seed=seed):
             comparison.told(f"{case.name}, seed {seed}: {way.name}")
             forget(comparison, case, way, seed, parent, split)
+
+
+def assess(comparison: Comparison, case: Case, seed: int, parent: nn.Module, split: Split) -> None:
+    """Measure what a decision would look at."""
+    if comparison.rows.has(set=case.name, way=HARDNESS, seed=seed):
+        return
+    known, started = comparison.steering.of(case.forget), time.process_time()
+    hardness = measure(
+        parent,
+        split,
+        comparison.shelf.recipe,
+        targets=targets(known),
+        spread=spread(known),
+        seed=seed,
+        progress=silent,
+    )
+    seconds = time.process_time() - started
+    facts = {"set": case.name, "way": HARDNESS, "seed": seed, "seconds": seconds}
+    comparison.rows.add({**facts, "hardness": asdict(hardness)})
 
 
 def forget(
@@ -161,7 +169,7 @@ def forget(
         failed = {"set": case.name, "way": way.name, "seed": seed, "failed": "diverged"}
         comparison.rows.add(failed)
         return
-    add(comparison, case, way.name, seed, made, seconds=seconds)
+    add(comparison, case, way.name, seed, parent, made, seconds=seconds)
 
 
 def attempt(
@@ -188,14 +196,25 @@ def add(
     case: Case,
     way: str,
     seed: int,
+    parent: nn.Module,
     network: nn.Module,
     *,
     seconds: float,
 ) -> None:
-    """Measure a network and keep the row."""
+    """Measure and audit the network that a way made from its parent, and keep the row."""
     facts = {"set": case.name, "way": way, "seed": seed, "forgotten": len(case.forget)}
-    measured = worth_of(comparison, split_of(comparison, case), network)
-    comparison.rows.add({**facts, "seconds": seconds, **measured})
+    shelf, split = comparison.shelf, split_of(comparison, case)
+    audited = judged(
+        parent,
+        network,
+        split,
+        shelf.holdout.test,
+        shelf.recipe,
+        comparison.judging,
+        route=ROUTES.get(way, Route.HAMU),
+    )
+    measured = worth_of(comparison, split, network)
+    comparison.rows.add({**facts, "seconds": seconds, **measured, **audited})
 
 
 def worth_of(comparison: Comparison, split: Split, network: nn.Module) -> dict[str, float]:

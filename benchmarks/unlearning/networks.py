@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.unlearning.cases import owners
 from models import weights
 from models.data import Holdout, Samples
 from models.progress import silent
@@ -48,7 +47,7 @@ class Shelf:
         self, name: str, parts: int, rounds: int, seed: int, told: Callable[[str], None]
     ) -> Table:
         """References that leave out one of so many parts of the people each; scored, then gone."""
-        drawn = plans(owners(self.pool), parts=parts, rounds=rounds, seed=seed)
+        drawn = plans(self.pool.owners, parts=parts, rounds=rounds, seed=seed)
         rows: list[Reference] = []
         for plan in drawn:
             kept = self.folder / f"{name}-{plan.number}.pt"

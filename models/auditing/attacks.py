@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.auditing.intervals import CONFIDENCE, Floats, Interval, around
+from models.auditing.intervals import CONFIDENCE, Floats, Interval, around, z_of
 
 Ints = NDArray[np.int64]
 
@@ -48,6 +48,19 @@ class Separation:
     def over_chance(self) -> "Separation":
         """The AUC as its distance from 0.5."""
         return replace(self, interval=self.interval.shifted(-0.5))
+
+    def at_least(self, noise: float, *, confidence: float) -> "Separation":
+        """The same estimate, its standard error over forgotten samples no less than `noise`."""
+        if noise**2 <= self.forgotten_variance:
+            return self
+        error = (noise**2 + self.unseen_variance) ** 0.5
+        half = z_of(confidence) * error
+        middle = self.interval.estimate
+        return replace(
+            self,
+            interval=Interval(middle, middle - half, middle + half),
+            forgotten_variance=noise**2,
+        )
 
 
 def matched(strata: Ints, unseen_strata: Ints) -> NDArray[np.bool_]:

@@ -105,7 +105,7 @@ def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: 
         movement=moved,
         forgotten=len(split.forget),
         matched_share=matched_share(heard.served),
-        leaks=leaks(heard, confidence=confidence) if sound else (),
+        leaks=leaks(heard, split, confidence=confidence) if sound else (),
         drops=drops(heard, kept, confidence=confidence) if sound else (),
     )
 

@@ -26,7 +26,9 @@ class Yardstick(StrEnum):
 class Leak:
     """One attack's AUC less the yardstick's, on the new network and on its parent.
 
-    `paired`: less the AUC on reference networks; otherwise less 0.5.
+    `paired`: less the AUC on reference networks; otherwise less 0.5. `noise`: the standard
+    deviation of what the attack finds where nothing leaks, see `nulls.py`; the intervals allow for
+    it. `bound`: what that seldom exceeds.
     """
 
     attack: Attack
@@ -34,6 +36,8 @@ class Leak:
     paired: bool
     after: Separation
     before: Separation
+    noise: float = 0.0
+    bound: float = 0.0
 
 
 @dataclass(frozen=True)

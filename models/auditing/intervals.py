@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 
 # Two-sided 90 %: an interval inside ±margin is then an equivalence test at 5 % on either side.
 CONFIDENCE = 0.90
+# At which a leak is called one: several attacks are tried, and odd people must condemn no retrain.
+CERTAIN = 0.99
 
 
 @dataclass(frozen=True)

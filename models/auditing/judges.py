@@ -1,5 +1,7 @@
 """References that are gone, as a yardstick: what they said of samples that none of them saw."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,24 +12,44 @@ from models.references import Table
 
 
 def judges(of_forget: Table, forget: Samples, validation: Samples) -> tuple[Said, ...]:
-    """One voice for each reference: its losses on validation samples, and on the forgotten ones.
+    """As many voices as references left each sample out: one network's word on every person.
 
-    Where a reference saw a forgotten sample, the mean of those that did not speaks in its place.
-    Nobody asked them for scores, which are NaN. Empty where every reference saw some sample, or
-    where they were asked about other validation samples.
+    The k-th voice says what the k-th reference to leave a sample out said of it. All references are
+    strangers to validation samples; a voice takes turns among its share of them, person by person,
+    so that it errs as one network would. Nobody asked them for scores, which are NaN. Empty where
+    every reference saw some sample, or where they were asked about other validation samples.
     """
     out = of_forget.left_out
-    count = out.sum(dim=0)
-    if not bool(count.all()) or of_forget.unseen.shape[1] != len(validation):
+    voices = int(out.sum(dim=0).min())
+    if voices == 0 or of_forget.unseen.shape[1] != len(validation):
         return ()
-    mean = torch.where(out, of_forget.losses, 0).sum(dim=0) / count
+    turns = torch.tensor(numbered(validation.owners))
+    share = len(of_forget.references) // voices
     return tuple(
         {
-            "forget": signals(torch.where(one.left_out, one.losses, mean), forget),
-            "validation": signals(one.unseen, validation),
+            "forget": signals(chosen(of_forget.losses, nth_left_out(out, voice)), forget),
+            "validation": signals(
+                chosen(of_forget.unseen, voice * share + turns % share), validation
+            ),
         }
-        for one in of_forget.references
+        for voice in range(voices)
     )
+
+
+def nth_left_out(out: Tensor, nth: int) -> Tensor:
+    """`[F]`: which reference was the nth, from 0, to leave a sample out; `out` is bool `[R, F]`."""
+    return ((out.cumsum(dim=0) == nth + 1) & out).int().argmax(dim=0)
+
+
+def chosen(values: Tensor, reference: Tensor) -> Tensor:
+    """`[N]`: of the values `[R, N]` those of one reference for each sample."""
+    return values[reference, torch.arange(len(reference))]
+
+
+def numbered(names: Sequence[str]) -> list[int]:
+    """The same names as 0, 1, 2, … in order of appearance."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return [numbers[name] for name in names]
 
 
 def signals(losses: Tensor, samples: Samples) -> Signals:

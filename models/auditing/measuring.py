@@ -1,12 +1,14 @@
 """From what networks said of samples to the evidence: what attacks find and what scores lose."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from models.auditing.attacks import (
     Ints,
     Placements,
+    Separation,
     average,
     calibrated,
     difference,
@@ -16,9 +18,12 @@ from models.auditing.attacks import (
     separation,
 )
 from models.auditing.evidence import Attack, Drop, Leak, Yardstick
+from models.auditing.intervals import CERTAIN, CONFIDENCE
+from models.auditing.nulls import Chance, Nobody, chance, nobodies
 from models.auditing.report import STRATA_CAP, Attacked, Change
 from models.auditing.signals import Heard, Said
 from models.auditing.utility import drop, worst_strata
+from models.data import Split
 
 
 def matched_share(said: Said) -> float:
@@ -55,45 +60,80 @@ POPULATION_ATTACKS: Mapping[Attack, Callable[..., Placements]] = {
 }
 
 
-def leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
-    """What each attack finds beyond the yardstick; none where no stratum can be compared."""
+def leaks(heard: Heard, split: Split, *, confidence: float) -> tuple[Leak, ...]:
+    """What each attack finds beyond the yardstick, and what chance would find among such people.
+
+    None where no stratum can be compared.
+    """
     if matched_share(heard.served) == 0:
         return ()
-    if not heard.yardsticks:
-        return held_out_leaks(heard, confidence=confidence)
-    return reference_leaks(heard, confidence=confidence)
+    networks = (heard.parent, *heard.yardsticks)
+    strangers = found_by_chance(nobodies(networks, split.validation.owners))
+    people = split.forget.owners if split.validation.subjects else split.forget.ids
+    return tuple(
+        allowing(
+            leak, chance(strangers[leak.attack], people, certain=CERTAIN), confidence=confidence
+        )
+        for leak in plain_leaks(heard, confidence=confidence)
+    )
 
 
-def held_out_leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
-    """Each AUC less 0.5."""
+def plain_leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
+    """What each attack finds, its intervals as if every sample erred by itself."""
+    yardstick = Yardstick.REFERENCE if heard.yardsticks else Yardstick.HELD_OUT
     return tuple(
         Leak(
             attack,
-            Yardstick.HELD_OUT,
-            paired=False,
-            after=separation(run(heard.served), confidence=confidence).over_chance(),
-            before=separation(run(heard.parent), confidence=confidence).over_chance(),
+            yardstick,
+            paired=bool(heard.yardsticks) and attack in POPULATION_ATTACKS,
+            after=found(attack, heard.served, heard.yardsticks, confidence=confidence),
+            before=found(attack, heard.parent, heard.yardsticks, confidence=confidence),
         )
-        for attack, run in POPULATION_ATTACKS.items()
+        for attack in attacks_beside(heard.yardsticks)
     )
 
 
-def reference_leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
-    """Each AUC less that on the references, and the AUC of what they calibrate less 0.5."""
-    paired = []
-    for attack, run in POPULATION_ATTACKS.items():
-        yardstick = average([run(said) for said in heard.yardsticks])
-        after, before = (
-            difference(run(said), yardstick, confidence=confidence)
-            for said in (heard.served, heard.parent)
-        )
-        paired.append(Leak(attack, Yardstick.REFERENCE, paired=True, after=after, before=before))
-    after, before = (
-        separation(calibrated_attack(said, heard.yardsticks), confidence=confidence).over_chance()
-        for said in (heard.served, heard.parent)
+def allowing(leak: Leak, expected: Chance, *, confidence: float) -> Leak:
+    """The same leak, with intervals that allow for what chance finds."""
+    return replace(
+        leak,
+        after=leak.after.at_least(expected.noise, confidence=confidence),
+        before=leak.before.at_least(expected.noise, confidence=confidence),
+        noise=expected.noise,
+        bound=expected.bound,
     )
-    beyond = Leak(Attack.CALIBRATED, Yardstick.REFERENCE, paired=False, after=after, before=before)
-    return (*paired, beyond)
+
+
+def attacks_beside(yardsticks: Sequence[Said]) -> tuple[Attack, ...]:
+    """Those that can be run: what calibrates by references needs some."""
+    return (*POPULATION_ATTACKS, *((Attack.CALIBRATED,) if yardsticks else ()))
+
+
+def found(
+    attack: Attack, said: Said, yardsticks: Sequence[Said], *, confidence: float
+) -> Separation:
+    """An attack's AUC less that on the references; less 0.5 where there are none, or where the
+    attack is calibrated by them."""
+    if attack is Attack.CALIBRATED:
+        return separation(calibrated_attack(said, yardsticks), confidence=confidence).over_chance()
+    run = POPULATION_ATTACKS[attack]
+    if not yardsticks:
+        return separation(run(said), confidence=confidence).over_chance()
+    return difference(
+        run(said), average([run(other) for other in yardsticks]), confidence=confidence
+    )
+
+
+def found_by_chance(strangers: Sequence[Nobody]) -> dict[Attack, list[float]]:
+    """What every attack finds on people whom no network saw."""
+    tried = attacks_beside(strangers[0].yardsticks) if strangers else tuple(Attack)
+    return {
+        attack: [
+            found(attack, one.served, one.yardsticks, confidence=CONFIDENCE).interval.estimate
+            for one in strangers
+        ]
+        for attack in tried
+    }
 
 
 def drops(heard: Heard, kept: Ints, *, confidence: float) -> tuple[Drop, ...]:

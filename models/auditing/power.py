@@ -6,14 +6,20 @@ from models.auditing.attacks import Separation
 from models.auditing.intervals import z_of
 
 
-def chance_margin(forgotten: int, unseen: int, *, confidence: float) -> float:
-    """The margin around an AUC of 0.5 into which a network without a leak fits in 99 % of audits.
+def fitting_margin(error: float, *, confidence: float) -> float:
+    """The margin into which a network without a leak fits in 99 % of audits.
 
-    Its interval reaches z_c standard errors either way and its estimate strays by z_0.99; under
-    chance the variance of the AUC is (1/n + 1/m)/12 (Mann and Whitney 1947, for many of both).
+    Its interval reaches z_c standard errors either way and its estimate strays by z_0.99.
     """
-    error = ((1 / forgotten + 1 / unseen) / 12) ** 0.5
     return (z_of(confidence) + z_of(0.99)) * error
+
+
+def chance_margin(forgotten: int, unseen: int, *, confidence: float) -> float:
+    """The same around an AUC of 0.5: under chance its variance is (1/n + 1/m)/12.
+
+    Mann and Whitney 1947, for many of both.
+    """
+    return fitting_margin(((1 / forgotten + 1 / unseen) / 12) ** 0.5, confidence=confidence)
 
 
 def forgotten_needed(separation: Separation, margin: float, *, confidence: float) -> int | None:

@@ -6,12 +6,12 @@ whole interval of its leak lies within ±margin, so a small sample is never take
 The yardstick decides what a leak is. Where reference networks exist (same recipe, never saw the
 forgotten samples) it is the AUC that the same attack has on them. Where none exist it is 0.5, right
 only if the forgotten samples are like held-out ones of their strata; a person whose samples are
-easier or odder than others' is then told apart though nothing is remembered. Two things follow:
+easier or odder than others' is then told apart though nothing is remembered. Besides:
 
-- For the route `retrain` the held-out yardstick informs but does not decide: such a network is
-  exact by how it was made, and what the attack finds is how these samples differ. It is held back
-  for a person to look at only if it stands out no less than its parent did, which is what a retrain
-  that had seen the samples after all would look like.
+- For the route `retrain` attacks inform but do not decide: such a network is exact by how it was
+  made, and what an attack finds is how these samples differ, or how two trainings do. It is held
+  back for a person to look at only if it stands out no less than its parent did, which is what a
+  retrain that had seen the samples after all would look like.
 - A recipe that memorises little leaves an untouched network that no attack tells from a retrain.
   It passes, truly, and `none` was then the right decision; but the audit shows nothing about
   what the run did, and its sentences say so.
@@ -23,8 +23,8 @@ from enum import StrEnum
 from math import isfinite
 
 from models.auditing.evidence import Attack, Drop, Evidence, Leak, Yardstick
-from models.auditing.intervals import CONFIDENCE, Interval
-from models.auditing.power import chance_margin, detectable, forgotten_needed
+from models.auditing.intervals import CERTAIN, CONFIDENCE, Interval, z_of
+from models.auditing.power import chance_margin, detectable, fitting_margin, forgotten_needed
 
 # What forgotten samples look like where an attack's AUC is above the yardstick, and below it.
 LOOKS = {
@@ -32,6 +32,7 @@ LOOKS = {
     Attack.SPREAD: ("more alike than unseen ones", "split into extremes"),
     Attack.CALIBRATED: ("remembered", "pushed further than forgotten"),
 }
+REMEMBERED = (Attack.LOSS, Attack.CALIBRATED)  # what finds a training that saw the samples
 
 
 class Verdict(StrEnum):
@@ -47,13 +48,14 @@ class Thresholds:
     """Declared before the run. How they were chosen: benchmarks/verdict_conformance.py.
 
     `widest_margin`, `narrowest_margin`: bounds of how far an AUC may lie from its yardstick;
-    between them it is as tight as the number of samples allows, see `power.chance_margin`.
+    between them it is as tight as the samples and their people allow, see `power.fitting_margin`.
     `paired_share`: how much of that is left where the yardstick is a reference network on the same
     samples, which takes out how hard they are.
     `min_forgotten`: an interval from fewer samples is not trusted.
     `min_matched_share`: of the forgotten samples, how many need unseen ones of their stratum.
     `max_drop`, `max_stratum_drop`: of the mean score, on a set and on one stratum of it.
     `min_movement`: of the parameters, as a share of their length.
+    `confidence`: of every interval; `certain`: that a leak is none, before it is called one.
     """
 
     widest_margin: float = 0.17
@@ -65,12 +67,15 @@ class Thresholds:
     max_stratum_drop: float = 0.20
     min_movement: float = 1e-6
     confidence: float = CONFIDENCE
+    certain: float = CERTAIN
 
     def margin(self, leak: Leak) -> float:
         """How far from the yardstick this attack's AUC may lie."""
-        fitting = chance_margin(leak.after.forgotten, leak.after.unseen, confidence=self.confidence)
         share = self.paired_share if leak.paired else 1.0
-        return share * min(max(fitting, self.narrowest_margin), self.widest_margin)
+        counts = chance_margin(leak.after.forgotten, leak.after.unseen, confidence=self.confidence)
+        people = fitting_margin(leak.noise, confidence=self.confidence) / share
+        fitting = max(counts, people, self.narrowest_margin)
+        return share * min(fitting, self.widest_margin)
 
 
 @dataclass(frozen=True)
@@ -133,11 +138,8 @@ def _movement(evidence: Evidence, thresholds: Thresholds) -> _Finding:
 
 def _gaps(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
     """What could not be measured, or not by enough samples: no pass without an attack."""
-    yardsticks = {leak.yardstick for leak in evidence.leaks}
-    if evidence.route == "retrain" and Yardstick.REFERENCE not in yardsticks:
-        missing = Verdict.PASS  # here the attack informs and does not decide
-    else:
-        missing = Verdict.INCONCLUSIVE
+    # The attacks on a retrain inform and do not decide.
+    missing = Verdict.PASS if evidence.route == "retrain" else Verdict.INCONCLUSIVE
     if not evidence.leaks:
         yield _Finding(missing, "No attack could be run.")
     if evidence.forgotten < thresholds.min_forgotten:
@@ -158,8 +160,8 @@ def _gaps(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
 
 def _leak(leak: Leak, route: str, thresholds: Thresholds) -> _Finding:
     margin = thresholds.margin(leak)
-    verdict = _equivalence(leak.after.interval, margin)
-    if route == "retrain" and leak.yardstick is Yardstick.HELD_OUT:
+    verdict = _equivalence(leak, leak.after.interval, thresholds)
+    if route == "retrain":
         return _exact(leak, verdict, margin, thresholds)
     told = _measured(leak, thresholds)
     if verdict is Verdict.PASS:
@@ -179,27 +181,30 @@ def _leak(leak: Leak, route: str, thresholds: Thresholds) -> _Finding:
 
 
 def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) -> _Finding:
-    """The route was an exact retrain, and 0.5 is all there is to compare with."""
+    """The route was an exact retrain: only one that remembers as its parent did is held back."""
     told = f"{_measured(leak, thresholds)}; the network was trained without them"
     after, before = leak.after.interval, leak.before.interval
     if verdict is Verdict.PASS:
         return _Finding(verdict, f"{told}.")
-    stands_out = leak.attack is Attack.LOSS and after.estimate > margin
+    stands_out = leak.attack in REMEMBERED and after.estimate > margin
     if stands_out and after.high > before.estimate:
         return _Finding(
             Verdict.INCONCLUSIVE,
             f"{told}, but they stand out no less than before ({before.estimate:+.2f}). Either "
-            "they are easier than held-out samples, or the training saw them.",
+            "they are easier than what they are compared with, or the training saw them.",
         )
-    return _Finding(
-        Verdict.PASS, f"{told}, so this measures how they differ from held-out samples."
+    differ = (
+        "two trainings differ on them"
+        if leak.yardstick is Yardstick.REFERENCE
+        else "they differ from held-out samples"
     )
+    return _Finding(Verdict.PASS, f"{told}, so this measures how {differ}.")
 
 
 def _blindness(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
     """Where the parent would have passed as well, a pass says nothing about the run."""
     passed = [
-        _equivalence(leak.before.interval, thresholds.margin(leak)) is Verdict.PASS
+        _equivalence(leak, leak.before.interval, thresholds) is Verdict.PASS
         for leak in evidence.leaks
     ]
     if evidence.route != "none" and passed and all(passed):
@@ -231,11 +236,14 @@ def _drop(drop: Drop, thresholds: Thresholds) -> Iterator[_Finding]:
         )
 
 
-def _equivalence(interval: Interval, margin: float) -> Verdict:
-    """Inside, outside (as a whole or by its estimate), or across the border of ±margin."""
+def _equivalence(leak: Leak, interval: Interval, thresholds: Thresholds) -> Verdict:
+    """Inside ±margin; or beyond it by the estimate, and surely not by chance; or neither."""
+    margin = thresholds.margin(leak)
     if -margin < interval.low and interval.high < margin:
         return Verdict.PASS
-    if abs(interval.estimate) > margin:
+    stretched = z_of(thresholds.certain) / z_of(thresholds.confidence)
+    reach = stretched * (interval.high - interval.low) / 2
+    if abs(interval.estimate) > max(margin, reach, leak.bound):
         return Verdict.ESCALATE
     return Verdict.INCONCLUSIVE
 

@@ -71,7 +71,7 @@ def test_an_untouched_network_is_caught_by_references_that_are_gone(case: Case) 
     report = case.judged(case.before)
 
     assert report.verdict == "escalate"
-    assert report.references == 4
+    assert report.references == 1  # of four, one for each sample
     assert report.numbers["calibrated.leak"] > 0.1
 
 
@@ -96,13 +96,24 @@ def test_who_saw_a_sample_has_no_voice_on_it(case: Case) -> None:
     forget, validation = case.split.forget, case.split.validation
     known = case.judging.of(forget.ids)
 
-    voices = judges(known, forget, validation)
+    (voice,) = judges(known, forget, validation)
 
     honest = torch.where(known.left_out, known.losses, 0).sum(dim=0)
-    for voice, reference in zip(voices, known.references, strict=True):
-        assert voice["forget"].losses == pytest.approx(honest.numpy(), rel=1e-6)
-        assert voice["validation"].losses == pytest.approx(reference.unseen.numpy())
-        assert np.isnan(voice["forget"].scores).all()
+    assert voice["forget"].losses == pytest.approx(honest.numpy(), rel=1e-6)
+    assert np.isnan(voice["forget"].scores).all()
+
+
+def test_a_voice_takes_turns_among_its_references_on_held_out_samples(case: Case) -> None:
+    forget, validation = case.split.forget, case.split.validation
+    twice = Table(case.steering.ids, case.steering.references + case.judging.references)
+
+    voices = judges(twice.of(forget.ids), forget, validation)
+
+    people = list(dict.fromkeys(validation.subjects or validation.ids))
+    for voice, four in zip(voices, (case.steering, case.judging), strict=True):
+        for place, owner in enumerate(validation.subjects or validation.ids):
+            turn = four.unseen[people.index(owner) % 4, place]
+            assert voice["validation"].losses[place] == pytest.approx(float(turn))
 
 
 def test_references_that_all_saw_a_sample_or_other_held_out_ones_are_no_judges(case: Case) -> None:

@@ -265,10 +265,30 @@ def test_a_retrain_that_leaks_as_much_as_its_parent_is_held_back() -> None:
     assert "or the training saw them" in told(judgement)
 
 
-def test_a_retrain_is_judged_like_any_other_where_there_is_a_reference() -> None:
-    leak = make_leak(0.3, yardstick=Yardstick.REFERENCE, paired=True)
+def test_a_retrain_of_odd_samples_passes_beside_a_reference_too() -> None:
+    leak = make_leak(0.25, before=0.45, yardstick=Yardstick.REFERENCE, paired=True)
 
-    assert verdict_of(make_evidence(route="retrain", leaks=(leak,))) is Verdict.ESCALATE
+    retrained, unlearned = (
+        judge(make_evidence(route=route, leaks=(leak,)), Thresholds())
+        for route in ("retrain", "hamu")
+    )
+
+    assert retrained.verdict is Verdict.PASS
+    assert "how two trainings differ on them" in told(retrained)
+    assert unlearned.verdict is Verdict.ESCALATE
+
+
+def test_what_chance_finds_among_people_widens_the_margin_and_condemns_nobody() -> None:
+    odd = replace(make_leak(0.15), noise=0.08)
+    after = odd.after.at_least(odd.noise, confidence=0.9)
+
+    alone, among_people = (
+        verdict_of(make_evidence(leaks=(leak,)))
+        for leak in (make_leak(0.15), replace(odd, after=after))
+    )
+
+    assert alone is Verdict.ESCALATE
+    assert among_people is Verdict.INCONCLUSIVE
 
 
 def test_a_paired_leak_is_held_to_its_share_of_the_margin() -> None:

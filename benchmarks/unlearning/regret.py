@@ -1,0 +1,129 @@
+"""What the decision costs, against always unlearning, always retraining, and one who tried both.
+
+Only costs are compared: in every way an audit that does not pass is followed by a retrain, so all
+end equally well by the audit's measure.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import mean
+
+from benchmarks.unlearning.grid import HARDNESS, RETRAIN, UNTOUCHED
+from benchmarks.unlearning.rows import Row, of
+from models.decision import Budgets, Costs, Policy, Route, decide, expected_escalation
+from models.hardness.record import Hardness
+from workers.costs import UNMEASURED_SHARE
+
+OURS = "hamu, reference targets"
+NO_BUDGET = Budgets(max_rounds=10**9, max_share=1.0)  # each network here is forgotten from once
+
+
+@dataclass(frozen=True)
+class Job:
+    """One forget set on one network, and what each route came to; seconds of the processor."""
+
+    hardness: Hardness
+    assess: float
+    audit: float
+    retrain: float
+    unlearn: float
+    unlearned_well: bool
+    nothing_was_owed: bool
+
+    def cost(self, route: Route) -> float:
+        """Of the route, with its audit; and a retrain with its own where that does not pass."""
+        own, passed = {
+            Route.NONE: (0.0, self.nothing_was_owed),
+            Route.HAMU: (self.unlearn, self.unlearned_well),
+            Route.RETRAIN: (self.retrain, True),
+        }[route]
+        return own + self.audit + (0.0 if passed else self.retrain + self.audit)
+
+
+def jobs(rows: list[Row]) -> list[Job]:
+    """In the order they were measured: network after network."""
+    made = []
+    for assessed in of(rows, way=HARDNESS):
+        key = {"set": assessed["set"], "seed": assessed["seed"]}
+        ours, untouched, retrains = (
+            of(rows, **key, way=OURS),
+            of(rows, **key, way=UNTOUCHED),
+            of(rows, set=assessed["set"], way=RETRAIN),
+        )
+        if ours and untouched and retrains:
+            made.append(
+                Job(
+                    hardness=Hardness.of(assessed["hardness"]),
+                    assess=assessed["seconds"],
+                    audit=untouched[0]["audit_seconds"],
+                    retrain=mean(row["seconds"] for row in retrains),
+                    unlearn=ours[0]["seconds"],
+                    unlearned_well=ours[0]["verdict"] == "pass",
+                    nothing_was_owed=untouched[0]["verdict"] == "pass",
+                )
+            )
+    return made
+
+
+def decided(every: list[Job]) -> list[Route]:
+    """What the service would decide, one job after another, its costs corrected by those before."""
+    routes: list[Route] = []
+    for place, job in enumerate(every):
+        before = [
+            past for past, route in zip(every[:place], routes, strict=True) if route is Route.HAMU
+        ]
+        share = mean([past.unlearn / past.retrain for past in before] or [UNMEASURED_SHARE])
+        costs = Costs(
+            retrain=job.retrain,
+            unlearn=share * job.retrain,
+            audit=job.audit,
+            assess=job.assess,
+            p_escalate=expected_escalation(
+                sum(not past.unlearned_well for past in before), len(before)
+            ),
+        )
+        routes.append(decide(job.hardness, costs, NO_BUDGET, Policy()).route)
+    return routes
+
+
+def oracle(job: Job) -> Route:
+    """The cheapest, known afterwards."""
+    return min((Route.NONE, Route.HAMU, Route.RETRAIN), key=job.cost)
+
+
+CHOOSERS: dict[str, Callable[[list[Job]], list[Route]]] = {
+    "the decision": decided,
+    "always unlearn": lambda every: [Route.HAMU for _ in every],
+    "always retrain": lambda every: [Route.RETRAIN for _ in every],
+    "tried everything": lambda every: [oracle(job) for job in every],
+}
+
+
+LEGEND = """\
+What choosing costs, in retrains of the recipe: means over forget sets and networks, audits and the
+retrains after failed ones included; measuring hardness is counted for the decision alone. regret:
+beyond one who tried everything and pays only for what was cheapest."""
+
+
+def text(every: dict[str, list[Row]]) -> str:
+    """Per data set and chooser: mean cost and regret in retrains, and how often which route."""
+    lines = [LEGEND, f"{'':33} {'cost':>7} {'regret':>7}   none  hamu retrain"]
+    for data, rows in every.items():
+        if measured := jobs(rows):
+            lines += [line(data, name, measured) for name in CHOOSERS]
+    return "\n".join(lines)
+
+
+def line(data: str, name: str, measured: list[Job]) -> str:
+    """One chooser on one data set."""
+    routes = CHOOSERS[name](measured)
+    cost, least = (
+        mean(job.cost(route) / job.retrain for job, route in zip(measured, chosen, strict=True))
+        for chosen in (routes, [oracle(job) for job in measured])
+    )
+    if name == "the decision":
+        cost += mean(job.assess / job.retrain for job in measured)
+    counts = [routes.count(route) for route in (Route.NONE, Route.HAMU, Route.RETRAIN)]
+    return f"{data:10} {name:22} {cost:7.3f} {cost - least:7.3f} " + "".join(
+        f" {count:>5}" for count in counts
+    )
