@@ -1,4 +1,4 @@
-"""Why the answer to a request is extended, held or refused: codes that stay, and their words."""
+"""Why requests are extended, held or refused, and versions withdrawn: codes that stay, in words."""
 
 from enum import StrEnum
 
@@ -39,6 +39,12 @@ class DenialReason(StrEnum):
     OUTSIDE_JURISDICTION = "outside_jurisdiction"
     TOO_MANY_REQUESTS = "too_many_requests"
     OTHER = "other"
+
+
+class WithdrawalReason(StrEnum):
+    """Why a version may not be used any more."""
+
+    FORGOTTEN_SAMPLES = "forgotten_samples"
 
 
 HOLD_WORDS: dict[HoldReason, str] = {

@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.errors import UnknownVersion
+from app.errors import Gone, UnknownVersion
 from app.ledger import entries, model_lines
 from app.ledger.policy import Policy
+from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import VersionState
 from app.ledger.tables import Alias, Model, ModelVersion
 from app.ledger.transitions import create, move
@@ -27,6 +28,18 @@ def get(session: Session, line: Model, number: int) -> ModelVersion:
     )
     if version is None:
         raise UnknownVersion(f"the model {line.name!r} has no version {number}")
+    return version
+
+
+def in_use(session: Session, line: Model, number: int) -> ModelVersion:
+    """The version of this number; refused, with the live one's number, once it is withdrawn."""
+    version = get(session, line, number)
+    if version.state is not VersionState.PUBLISHED:
+        now_live = live(session, line.id)
+        assert now_live is not None  # nothing is withdrawn without a successor
+        raise Gone(
+            f"version {number} of {line.name!r} was withdrawn; use version {now_live.number}"
+        )
     return version
 
 
@@ -170,6 +183,7 @@ def withdraw_those_that_saw(
             now=now,
             number=version.number,
             successor=successor.number,
+            reason=WithdrawalReason.FORGOTTEN_SAMPLES.value,
         )
     return withdrawn
 
