@@ -40,7 +40,7 @@ class Withdrawal:
     reason: str
     successor: Version | None  # it may be withdrawn too by now
     entry: int  # its index in the ledger
-    purged_at: datetime | None  # when the service destroyed its own copy of the weights
+    purged_at: datetime | None  # its own copy of the weights is gone, unless shared
 
 
 @dataclass(frozen=True)

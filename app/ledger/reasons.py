@@ -60,3 +60,15 @@ RELEASE_WORDS: dict[ReleaseReason, str] = {
     ReleaseReason.HELD_BY_MISTAKE: "it was held by mistake",
     ReleaseReason.OTHER: "an operator has released it",
 }
+DENIAL_WORDS: dict[str, str] = {
+    DenialReason.SUSPECTED_FRAUD: "it is suspected of fraud",
+    DenialReason.INSUFFICIENT_VERIFICATION: "it could not be verified who asked",
+    DenialReason.NO_MATCH: "no data matched who asked",
+    DenialReason.CLAIM_NOT_COVERED: "the law that it names does not cover it",
+    DenialReason.OUTSIDE_JURISDICTION: "the law that it names does not hold for who asked",
+    DenialReason.TOO_MANY_REQUESTS: "the same person asked too often",
+    DenialReason.OTHER: "the notice to the person says why",
+}
+WITHDRAWAL_WORDS: dict[str, str] = {
+    WithdrawalReason.FORGOTTEN_SAMPLES: "it had seen samples that were to be forgotten",
+}

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.main import app
+from app.cli.offline import printable
 from app.cli.surroundings import of_python
-from app.cli.verify import printable, summary
+from app.cli.verify import summary
 from app.evidence import checkpoint, dsse, merkle, note, receipt, statement
 from app.evidence.checkpoint import Checkpoint
 from app.evidence.dsse import Envelope
