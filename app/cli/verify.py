@@ -91,8 +91,18 @@ def tell_what_became(listed: WithdrawalList, verified: Verified) -> None:
     named = {name: digest for name, digest in subjects.items() if name.endswith(WEIGHTS)}
     for name, digest in named.items():
         tell(f"Since then, of {name}:", withdrawn.of_weights(listed, name, digest))
-    tell("This the list does not prove:", withdrawn.not_proved(listed))
+    tell("This the list does not prove:", (*older(listed, verified), *withdrawn.not_proved(listed)))
     withdrawn.end_if_withdrawn(listed, list(named.values()))
+
+
+def older(listed: WithdrawalList, verified: Verified) -> tuple[str, ...]:
+    """That a list was signed before the receipt was entered, where it was."""
+    if listed.ledger.size > verified.index:
+        return ()
+    return (
+        f"What was withdrawn after the first {listed.ledger.size} entries of the ledger: it is older "
+        f"than the receipt, which is entry {verified.index}.",
+    )
 
 
 def summary(predicate: Mapping[str, Any]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def opened(path: Path, keys: list[VerifierKey], max_age: float | None) -> Withdr
 
 def everything(listed: WithdrawalList) -> Iterator[str]:
     """What a list says, in short; not all of it where it is much."""
-    yield f"{len(listed.withdrawn)} versions had been withdrawn by {listed.listed_at.isoformat()}."
+    yield f"Versions withdrawn by {listed.listed_at.isoformat()}: {len(listed.withdrawn)}."
     newest = listed.withdrawn[-SHOWN:]
     for each in newest:
         yield f"Version {each.version.number} of {each.model}{since(each)}. {instead(listed, each)}"

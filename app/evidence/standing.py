@@ -37,7 +37,10 @@ def successor(listed: WithdrawalList, withdrawal: Withdrawal) -> Version | None:
 
 
 def refuse_misfit(listed: WithdrawalList, verified: Verified) -> None:
-    """Fail unless the list is of the receipt's ledger, no older, and has what the receipt says."""
+    """Fail unless the list is of the receipt's ledger, and has what the receipt says was withdrawn.
+
+    It may be older than the receipt: it is signed when something is withdrawn, not with each entry.
+    """
     ledger, head = verified.ledger.checkpoint, listed.ledger
     if head.origin != ledger.origin:
         raise VerificationFailed(
@@ -47,17 +50,12 @@ def refuse_misfit(listed: WithdrawalList, verified: Verified) -> None:
         raise VerificationFailed(
             f"the list and the receipt show two different ledgers of {head.size} entries"
         )
-    if head.size <= verified.index:
-        raise VerificationFailed(
-            f"the list is older than the receipt: it covers {head.size} entries and the receipt is "
-            f"entry {verified.index}"
-        )
     on_the_list = {(each.model, each.version) for each in listed.withdrawn}
     for model, version in withdrawn_by(verified.statement.predicate):
         if (model, version) not in on_the_list:
             raise VerificationFailed(
                 f"the receipt says that version {version.number} of {shown(model)} was withdrawn, "
-                "and the list does not"
+                f"and the list, of {head.size} entries, does not"
             )
 
 
