@@ -100,8 +100,8 @@ def older(listed: WithdrawalList, verified: Verified) -> tuple[str, ...]:
     if listed.ledger.size > verified.index:
         return ()
     return (
-        f"What was withdrawn after the first {listed.ledger.size} entries of the ledger: it is older "
-        f"than the receipt, which is entry {verified.index}.",
+        f"What was withdrawn after the first {listed.ledger.size} entries of the ledger: it is "
+        f"older than the receipt, which is entry {verified.index}.",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.errors import NoCheckpoint
@@ -64,10 +64,9 @@ def holds(last: Signed, signer: Signer, *, now: datetime) -> bool:
 
 def changed(session: Session) -> int:
     """How many withdrawals and purges there were: cheap to count, and never fewer."""
-    states = session.scalars(
-        select(ModelVersion.state).where(ModelVersion.state.in_(NOT_IN_USE))
-    ).all()
-    return len(states) + states.count(VersionState.PURGED)
+    purged = func.count().filter(ModelVersion.state == VersionState.PURGED)
+    query = select(func.count() + purged).where(ModelVersion.state.in_(NOT_IN_USE))
+    return session.scalars(query).one()
 
 
 def listed(session: Session, size: int) -> tuple[Withdrawal, ...]:

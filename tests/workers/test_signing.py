@@ -20,7 +20,6 @@ from app.ledger.signature_tables import VersionSignature
 from app.ledger.tables import ModelVersion
 from app.main import create_app
 from tests.factories import DAY, NOW, make_request, make_version, run_through
-from tests.ledger.signing import append, tamper
 from workers import sequencing, sweeping
 from workers.station import Station
 
@@ -170,20 +169,6 @@ def test_while_another_clerk_has_the_turn_nothing_is_signed_twice(
     sequencing.sequence(station)
 
     assert (during, count(station)) == (0, 1)
-
-
-def test_where_the_ledger_contradicts_itself_no_weights_are_signed(
-    station: Station, http: TestClient, published: ModelVersion
-) -> None:
-    with transaction(station.sessions) as session:
-        append(session, 3)
-        sequencer.sequence(session, log_key.load(station.settings), now=NOW)
-        tamper(session, "UPDATE ledger_nodes SET hash = sha256(hash)")
-        append(session)
-
-    sequencing.sequence(station)
-
-    assert count(station) == 0
 
 
 def test_after_a_rotation_old_bundles_verify_with_the_key_that_they_name(
