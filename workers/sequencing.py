@@ -5,6 +5,7 @@ import structlog
 from app import log_key
 from app.db import transaction
 from app.ledger import sequencer
+from workers import signing
 from workers.station import Station
 
 log = structlog.get_logger()
@@ -12,7 +13,7 @@ MOST_BATCHES = 4  # a call; the sweep waits behind it on the clerk's queue
 
 
 def sequence(station: Station) -> None:
-    """Enter what waits, batch after batch, each in a transaction of its own.
+    """Enter what waits, batch after batch, each in a transaction of its own; then sign the rest.
 
     The private key is read anew each time, so that a rotation needs no restart, and by this
     process alone.
@@ -20,7 +21,8 @@ def sequence(station: Station) -> None:
     try:
         for _ in range(MOST_BATCHES):
             if not sequence_batch(station):
-                return
+                break
+        signing.sign(station)  # not where the ledger contradicts what was signed before
     except log_key.NoLogKey as error:
         log.error("no_log_key", detail=str(error))
     except sequencer.WillNotSign as error:

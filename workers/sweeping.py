@@ -50,15 +50,32 @@ def escalate(station: Station) -> None:
 def purge(station: Station) -> None:
     """Remove the weights of versions that were withdrawn longer ago than their policy keeps them.
 
+    Each in a transaction of its own: a store that refuses one does not hold up the others.
+    """
+    with transaction(station.sessions) as session:
+        due = versions.to_purge(session, now=station.clock())
+    for version_id in due:
+        try:
+            purge_version(station, version_id)
+        except OSError:
+            log.exception("not_purged", version=str(version_id))
+
+
+def purge_version(station: Station, version_id: UUID) -> None:
+    """Remove one version's weights, and state it.
+
     The bytes go first: a crash in between leaves an entry to be written, never weights to be found.
     """
     with transaction(station.sessions) as session:
-        for version in versions.to_purge(session, now=station.clock()):
-            digest = version.weights_digest
-            versions.lock_digest(session, digest)
-            if not versions.digest_in_use(session, digest, besides=version):
-                station.store.purge(digest)
-            versions.purge(session, version, now=station.clock())
+        version = versions.lock_withdrawn(session, version_id)
+        if version is None:
+            return
+        digest = version.weights_digest
+        versions.lock_digest(session, digest)
+        kept = versions.digest_in_use(session, digest, besides=version)
+        if not kept:
+            station.store.purge(digest)
+        versions.purge(session, version, now=station.clock(), weights_kept=kept)
 
 
 def shred(station: Station) -> None:

@@ -12,6 +12,11 @@ def etag(body: BaseModel) -> str:
     return f'"{hashlib.sha256(body.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
+def of_bytes(content: bytes) -> str:
+    """For these very bytes."""
+    return f'"{hashlib.sha256(content).hexdigest()}"'
+
+
 def known(if_none_match: str | None, current: str) -> bool:
     """Whether the caller has the current form already; a weak tag will do (RFC 9110, 13.1.2)."""
     return if_none_match is not None and names(if_none_match.replace("W/", ""), current)

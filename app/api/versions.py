@@ -191,13 +191,7 @@ def download_weights(
 
     Their ETag is their digest: `If-None-Match` spares the download to whoever has them.
     """
-    line = model_lines.get(session, name)
-    version = versions.get(session, line, number)
-    if version.state is not VersionState.PUBLISHED:
-        live = versions.live(session, line.id)
-        assert live is not None  # nothing is withdrawn without a successor
-        raise Gone(f"version {number} of {name!r} was withdrawn; use version {live.number}")
-    digest = version.weights_digest
+    digest = versions.in_use(session, model_lines.get(session, name), number).weights_digest
     # A copy may be kept, but only this service knows whether the version was withdrawn meanwhile.
     headers = {"ETag": f'"{digest}"', "Cache-Control": "no-cache"}
     if etags.known(http.headers.get("If-None-Match"), headers["ETag"]):

@@ -8,18 +8,44 @@ from app import log_key
 from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.config import Settings
 from app.evidence import note
+from app.evidence.model_signature import model_key, public_pem
 from app.log_key import NoLogKey
 
 app = typer.Typer(no_args_is_help=True, help="The keys that sign the ledger.")
 
 
-@app.command(epilog="**Example:** `lacuna keys show > log.vkey`")
-def show(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+@app.command(
+    epilog="**Examples**\n\n`lacuna keys show > log.vkey`\n\n"
+    "`lacuna keys show --weights > model.pub`"
+)
+def show(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    weights: Annotated[
+        bool,
+        typer.Option(
+            "--weights",
+            help="Instead, as PEM, the key that signs weights now: for `model_signing verify key`.",
+        ),
+    ] = False,
+) -> None:
     """Write the ledger's public keys, the newest first, as `lacuna verify --key` takes them."""
-    known = log_key.vkeys(Settings(data_dir=data_dir))
+    settings = Settings(data_dir=data_dir)
+    if weights:
+        typer.echo(pem_of_weights(settings), nl=False)
+        return
+    known = log_key.vkeys(settings)
     if not known:
         fail(f"{data_dir} has no key of a ledger; `lacuna up` makes one.")
     typer.echo("\n".join(known))
+
+
+def pem_of_weights(settings: Settings) -> str:
+    """The public key that belongs to the newest private one, which is read for it."""
+    try:
+        newest, *_ = log_key.load(settings).keys
+    except NoLogKey as refusal:
+        fail(str(refusal))
+    return public_pem(model_key(newest)).decode()
 
 
 @app.command(

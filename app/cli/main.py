@@ -15,6 +15,7 @@ from app.cli import (
     up,
     verify,
     version,
+    withdrawals,
 )
 from app.cli.options import fail
 from app.config import settings
@@ -34,6 +35,7 @@ app.command(epilog=down.EPILOG)(down.down)
 app.command(epilog=migrate.EPILOG)(migrate.migrate)
 app.add_typer(recipe.app, name="recipe")
 app.command(epilog=verify.EPILOG)(verify.verify)
+app.command(epilog=withdrawals.EPILOG)(withdrawals.withdrawals)
 ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")

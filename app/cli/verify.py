@@ -1,18 +1,20 @@
 """`lacuna verify`: checks a receipt with nothing but a public key."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.key_files import read_keys
+from app.cli import withdrawn
+from app.cli.offline import content_of, digest_of, tell, trusted
 from app.cli.options import fail
 from app.evidence import receipt
 from app.evidence.errors import VerificationFailed
-from app.evidence.note import VerifierKey
 from app.evidence.receipt import Verified
+from app.evidence.standing import refuse_misfit
+from app.evidence.withdrawals import WithdrawalList
+from app.ledger.reasons import DENIAL_WORDS
 
 EPILOG = """
 **Examples**
@@ -20,69 +22,97 @@ EPILOG = """
 `lacuna verify receipt.json --key log.vkey`
 
 `lacuna verify receipt.json --key log.vkey --weights digits-2.safetensors --request REQUEST_ID`
+
+`lacuna verify receipt.json --key log.vkey --withdrawals withdrawals.json`
 """
+WEIGHTS = ".safetensors"  # how a statement calls weights; it may be about a set of samples instead
+
+Keys = Annotated[
+    list[Path],
+    typer.Option(help="Public keys you trust, one a line: the ledger's, and of witnesses."),
+]
+MaxAge = Annotated[
+    float | None,
+    typer.Option(min=0, max=36_500, help="Refuse a list that is older than so many days."),
+]
 
 
 def verify(
     file: Annotated[Path, typer.Argument(metavar="RECEIPT", help="The receipt to check.")],
-    key: Annotated[
-        list[Path],
-        typer.Option(help="Public keys you trust, one a line: the ledger's, and of witnesses."),
-    ],
+    key: Keys,
     weights: Annotated[
         Path | None, typer.Option(help="Weights that are said to be those of the receipt.")
     ] = None,
     request: Annotated[
         str | None, typer.Option(help="The request that the receipt is said to answer.")
     ] = None,
+    withdrawals: Annotated[
+        Path | None,
+        typer.Option(help="A list of withdrawn versions: are the receipt's weights on it by now?"),
+    ] = None,
+    max_age: MaxAge = None,
 ) -> None:
     """Check a receipt, and say what it proves and what it does not.
 
-    No server, no database and no network is needed. The exit code is 0 only if all checks pass.
+    No server, no database and no network is needed. The exit code is 0 only if all checks pass, and
+    3 if they do and the list says that the weights were withdrawn.
     """
+    keys = trusted(key)
+    content = content_of(file)
+    weights_digest = None if weights is None else digest_of(weights)
     try:
         verified = receipt.verify(
-            file.read_bytes(),
-            log_keys=[found for path in key for found in trusted(path)],
-            weights_digest=None if weights is None else digest_of(weights),
-            request_id=request,
+            content, log_keys=keys, weights_digest=weights_digest, request_id=request
         )
-    except OSError as failure:
-        fail(f"{failure.filename} cannot be read: {failure.strerror}")
     except VerificationFailed as failure:
         fail(f"{file} does not verify: {failure}.")
+    listed = None if withdrawals is None else withdrawn.opened(withdrawals, keys, max_age)
+    if listed is not None:
+        refuse_other_list(listed, verified, withdrawals)
     typer.secho(f"{file} verifies.", fg=typer.colors.GREEN)
-    for title, sentences in sections(verified):
-        typer.echo(f"\n{title}")
-        for sentence in sentences:
-            typer.echo(f"  - {printable(sentence)}")
+    tell("It states:", summary(verified.statement.predicate))
+    tell("This is proved:", verified.findings.proved)
+    tell("This is not proved:", verified.findings.not_proved)
+    if listed is not None:
+        tell_what_became(listed, verified)
 
 
-def trusted(path: Path) -> list[VerifierKey]:
-    """The keys of a file."""
+def refuse_other_list(listed: WithdrawalList, verified: Verified, path: Path | None) -> None:
+    """End the command if the list cannot speak about the receipt, or contradicts it."""
     try:
-        return read_keys(path)
+        refuse_misfit(listed, verified)
     except VerificationFailed as failure:
-        fail(f"{path} cannot be used: {failure}.")
+        fail(f"{path} does not fit the receipt: {failure}.")
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def tell_what_became(listed: WithdrawalList, verified: Verified) -> None:
+    """Say whether the receipt's weights were withdrawn later; exits with 3 if they were."""
+    subjects = verified.statement.subjects
+    named = {name: digest for name, digest in subjects.items() if name.endswith(WEIGHTS)}
+    for name, digest in named.items():
+        tell(f"Since then, of {name}:", withdrawn.of_weights(listed, name, digest))
+    tell("This the list does not prove:", (*older(listed, verified), *withdrawn.not_proved(listed)))
+    withdrawn.end_if_withdrawn(listed, list(named.values()))
 
 
-def sections(verified: Verified) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """What to tell: the statement in short, then what is proved and what is not."""
-    yield "It states:", summary(verified.statement.predicate)
-    yield "This is proved:", verified.findings.proved
-    yield "This is not proved:", verified.findings.not_proved
+def older(listed: WithdrawalList, verified: Verified) -> tuple[str, ...]:
+    """That a list was signed before the receipt was entered, where it was."""
+    if listed.ledger.size > verified.index:
+        return ()
+    return (
+        f"What was withdrawn after the first {listed.ledger.size} entries of the ledger: it is "
+        f"older than the receipt, which is entry {verified.index}.",
+    )
 
 
 def summary(predicate: Mapping[str, Any]) -> tuple[str, ...]:
     """The statement in a few sentences; it may be of a later form than this program knows."""
     try:
-        return (of_request(predicate), *map(of_outcome, predicate.get("outcomes", [])))
+        return (
+            of_request(predicate),
+            *map(of_denial, predicate.get("reasons", [])),
+            *map(of_outcome, predicate.get("outcomes", [])),
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
         return ("what this program is too old to put in words; look into the envelope's payload",)
 
@@ -96,6 +126,12 @@ def of_request(predicate: Mapping[str, Any]) -> str:
     )
 
 
+def of_denial(reason: str) -> str:
+    """Why a request was denied; codes may be added that this program does not know."""
+    words = DENIAL_WORDS.get(reason, "this program is too old to put it in words")
+    return f"It was denied for the reason {reason}: {words}."
+
+
 def of_outcome(outcome: Mapping[str, Any]) -> str:
     """One model, in a sentence or three."""
     version, job = outcome["version"], outcome["job"]
@@ -107,8 +143,3 @@ def of_outcome(outcome: Mapping[str, Any]) -> str:
     verdict = "It was not audited." if audit is None else f"The audit said: {audit['verdict']}."
     route, old_number = job["method"], job["parent"]["number"]
     return f"{told} The route {route} made it in the place of version {old_number}. {verdict}"
-
-
-def printable(text: str) -> str:
-    """A text without anything that could steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

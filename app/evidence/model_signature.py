@@ -48,6 +48,11 @@ def public_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
+def hint(pem: bytes) -> str:
+    """How bundles name the key that signed them: SHA-256, in hex, of its public half as PEM."""
+    return hashlib.sha256(pem).hexdigest()
+
+
 def bundle(name: str, weights_sha256: str, key: ec.EllipticCurvePrivateKey) -> bytes:
     """`model.sig` for weights of this digest; the same arguments give the same bytes.
 
@@ -63,7 +68,7 @@ def bundle(name: str, weights_sha256: str, key: ec.EllipticCurvePrivateKey) -> b
         {
             "mediaType": BUNDLE_TYPE,
             "verificationMaterial": {
-                "publicKey": {"hint": hashlib.sha256(public_pem(key)).hexdigest()},
+                "publicKey": {"hint": hint(public_pem(key))},
                 "tlogEntries": [],
             },
             "dsseEnvelope": dsse.to_json(

@@ -27,6 +27,11 @@ class Signer:
         """The public halves, in the same order."""
         return tuple(note.verifier_key(self.origin, key) for key in self.keys)
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """How envelopes name the keys: as the ledger's notes do, in the same order."""
+        return tuple(f"{key.name}+{key.id.hex()}" for key in self.verifier_keys)
+
     def checkpoint(self, size: int, root: bytes) -> bytes:
         """A signed note over this size and root."""
         first, *others = self.keys
@@ -35,8 +40,8 @@ class Signer:
         return note.encode(replace(signed, signatures=(*signed.signatures, *lines)))
 
     def statement(self, payload: bytes) -> Envelope:
-        """A statement's bytes in an envelope; the key ids are those of the ledger's notes."""
+        """A statement's bytes in an envelope."""
         envelope = Envelope(payload, PAYLOAD_TYPE)
-        for key, known in zip(self.keys, self.verifier_keys, strict=True):
-            envelope = dsse.sign(envelope, key, keyid=f"{known.name}+{known.id.hex()}")
+        for key, keyid in zip(self.keys, self.key_ids, strict=True):
+            envelope = dsse.sign(envelope, key, keyid=keyid)
         return envelope

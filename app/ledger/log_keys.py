@@ -1,14 +1,17 @@
 """States in the ledger itself which keys sign it, so that each key vouches for the one after it."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.evidence import note
+from app.evidence.canonical import Json
 from app.evidence.signer import Signer
 from app.ledger import entries
 from app.ledger.log_tables import LedgerEntry, LedgerPayload
@@ -22,22 +25,29 @@ def announce(session: Session, signer: Signer, *, now: datetime) -> None:
     The first checkpoint of a new key covers the entry that names it; while the old key signs beside
     it, this is how the old one says that the new one is right.
     """
-    vkeys = {row_of(vkey): vkey for vkey in map(note.vkey, reversed(signer.verifier_keys))}
+    vkeys = [note.vkey(key) for key in reversed(signer.verifier_keys)]
+    add(session, MACHINE, {row_of(vkey): {"vkey": vkey} for vkey in vkeys}, now=now)
+
+
+def add(
+    session: Session, machine: str, keys: Mapping[UUID, dict[str, Json]], *, now: datetime
+) -> None:
+    """Enter those of these keys that are not entered yet, in this order."""
     known = session.scalars(
         select(LedgerEntry.row_id).where(
-            LedgerEntry.machine == MACHINE, LedgerEntry.row_id.in_(vkeys)
+            LedgerEntry.machine == machine, LedgerEntry.row_id.in_(keys)
         )
     ).all()
-    for row_id, vkey in vkeys.items():
+    for row_id, facts in keys.items():
         if row_id not in known:
             entries.append(
                 session,
-                "ledger_key.added",
-                machine=MACHINE,
+                f"{machine}.added",
+                machine=machine,
                 row_id=row_id,
                 revision=0,
                 now=now,
-                payload={"vkey": vkey},
+                payload=facts,
             )
     session.flush()
 
@@ -49,10 +59,15 @@ def row_of(vkey: str) -> UUID:
 
 def known(session: Session) -> list[str]:
     """Every key that was ever entered, as vkeys, the newest first."""
+    return [str(facts["vkey"]) for facts in added(session, MACHINE)]
+
+
+def added(session: Session, machine: str) -> list[dict[str, Any]]:
+    """What was entered of each key, the newest first."""
     payloads = session.scalars(
         select(LedgerPayload.payload)
         .join(LedgerEntry, LedgerEntry.id == LedgerPayload.entry_id)
-        .where(LedgerEntry.machine == MACHINE)
+        .where(LedgerEntry.machine == machine)
         .order_by(LedgerEntry.id.desc())
     )
-    return [str(json.loads(payload)["vkey"]) for payload in payloads]
+    return [dict(json.loads(payload)) for payload in payloads]

@@ -1,4 +1,4 @@
-"""Why the answer to a request is extended, held or refused: codes that stay, and their words."""
+"""Why requests are extended, held or refused, and versions withdrawn: codes that stay, in words."""
 
 from enum import StrEnum
 
@@ -41,6 +41,12 @@ class DenialReason(StrEnum):
     OTHER = "other"
 
 
+class WithdrawalReason(StrEnum):
+    """Why a version may not be used any more."""
+
+    FORGOTTEN_SAMPLES = "forgotten_samples"
+
+
 HOLD_WORDS: dict[HoldReason, str] = {
     HoldReason.LEGAL_OBLIGATION: "a legal obligation needs the data",
     HoldReason.LEGAL_CLAIMS: "legal claims need the data",
@@ -53,4 +59,16 @@ RELEASE_WORDS: dict[ReleaseReason, str] = {
     ReleaseReason.IDENTITY_CONFIRMED: "it is known who asked",
     ReleaseReason.HELD_BY_MISTAKE: "it was held by mistake",
     ReleaseReason.OTHER: "an operator has released it",
+}
+DENIAL_WORDS: dict[str, str] = {
+    DenialReason.SUSPECTED_FRAUD: "it is suspected of fraud",
+    DenialReason.INSUFFICIENT_VERIFICATION: "it could not be verified who asked",
+    DenialReason.NO_MATCH: "no data matched who asked",
+    DenialReason.CLAIM_NOT_COVERED: "the law that it names does not cover it",
+    DenialReason.OUTSIDE_JURISDICTION: "the law that it names does not hold for who asked",
+    DenialReason.TOO_MANY_REQUESTS: "the same person asked too often",
+    DenialReason.OTHER: "the notice to the person says why",
+}
+WITHDRAWAL_WORDS: dict[str, str] = {
+    WithdrawalReason.FORGOTTEN_SAMPLES: "it had seen samples that were to be forgotten",
 }

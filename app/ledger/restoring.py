@@ -156,5 +156,5 @@ def over(version: ModelVersion, line: Model, *, now: datetime) -> bool:
     """Whether a version's weights should be gone."""
     return version.state is VersionState.PURGED or (
         version.state is VersionState.WITHDRAWN
-        and versions.grace_is_over(version, Policy.of(line.policy), now=now)
+        and versions.grace_is_over(version.withdrawn_at, Policy.of(line.policy), now=now)
     )

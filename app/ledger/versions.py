@@ -10,9 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.errors import UnknownVersion
+from app.errors import Gone, UnknownVersion
 from app.ledger import entries, model_lines
 from app.ledger.policy import Policy
+from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import VersionState
 from app.ledger.tables import Alias, Model, ModelVersion
 from app.ledger.transitions import create, move
@@ -27,6 +28,18 @@ def get(session: Session, line: Model, number: int) -> ModelVersion:
     )
     if version is None:
         raise UnknownVersion(f"the model {line.name!r} has no version {number}")
+    return version
+
+
+def in_use(session: Session, line: Model, number: int) -> ModelVersion:
+    """The version of this number; refused, with the live one's number, once it is withdrawn."""
+    version = get(session, line, number)
+    if version.state is not VersionState.PUBLISHED:
+        now_live = live(session, line.id)
+        assert now_live is not None  # nothing is withdrawn without a successor
+        raise Gone(
+            f"version {number} of {line.name!r} was withdrawn; use version {now_live.number}"
+        )
     return version
 
 
@@ -170,6 +183,7 @@ def withdraw_those_that_saw(
             now=now,
             number=version.number,
             successor=successor.number,
+            reason=WithdrawalReason.FORGOTTEN_SAMPLES.value,
         )
     return withdrawn
 
@@ -183,24 +197,34 @@ def aliases_of(session: Session, version: ModelVersion) -> list[str]:
     )
 
 
-def to_purge(session: Session, *, now: datetime) -> list[ModelVersion]:
-    """Withdrawn versions whose grace time is over."""
+def to_purge(session: Session, *, now: datetime) -> list[UUID]:
+    """Withdrawn versions whose grace time is over; no training set is read for it."""
     rows = session.execute(
-        select(ModelVersion, Model.policy)
+        select(ModelVersion.id, ModelVersion.withdrawn_at, Model.policy)
         .join(Model, Model.id == ModelVersion.model_id)
         .where(ModelVersion.state == VersionState.WITHDRAWN)
-        .order_by(ModelVersion.id)
-        .with_for_update(of=ModelVersion, skip_locked=True)
+        .order_by(ModelVersion.withdrawn_at, ModelVersion.id)
     )
     return [
-        version for version, policy in rows if grace_is_over(version, Policy.of(policy), now=now)
+        version_id
+        for version_id, withdrawn_at, policy in rows
+        if grace_is_over(withdrawn_at, Policy.of(policy), now=now)
     ]
 
 
-def grace_is_over(version: ModelVersion, policy: Policy, *, now: datetime) -> bool:
+def lock_withdrawn(session: Session, version_id: UUID) -> ModelVersion | None:
+    """The version, locked; None if another clerk is at it, or has purged it."""
+    return session.scalar(
+        select(ModelVersion)
+        .where(ModelVersion.id == version_id, ModelVersion.state == VersionState.WITHDRAWN)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def grace_is_over(withdrawn_at: datetime | None, policy: Policy, *, now: datetime) -> bool:
     """Whether a version was withdrawn longer ago than its weights are kept."""
-    return version.withdrawn_at is not None and (
-        now - version.withdrawn_at >= timedelta(seconds=policy.purge_after_seconds)
+    return withdrawn_at is not None and (
+        now - withdrawn_at >= timedelta(seconds=policy.purge_after_seconds)
     )
 
 
@@ -225,6 +249,15 @@ def digest_in_use(session: Session, digest: str, *, besides: ModelVersion | None
     return session.scalar(query.limit(1)) is not None
 
 
-def purge(session: Session, version: ModelVersion, *, now: datetime) -> None:
-    """State that a withdrawn version's weights are gone."""
-    move(session, version, VersionState.PURGED, now=now, weights_sha256=version.weights_digest)
+def purge(
+    session: Session, version: ModelVersion, *, now: datetime, weights_kept: bool = False
+) -> None:
+    """State that a withdrawn version's weights are gone, unless another version has the same."""
+    move(
+        session,
+        version,
+        VersionState.PURGED,
+        now=now,
+        weights_sha256=version.weights_digest,
+        weights_kept_for_another_version=weights_kept,
+    )

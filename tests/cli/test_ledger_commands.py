@@ -13,6 +13,7 @@ from app.cli.main import app
 from app.config import Settings, settings
 from app.db import connect, sessions_of, transaction
 from app.evidence import note
+from app.evidence.model_signature import model_key, public_pem
 from app.ledger import sequencer
 from tests.factories import NOW
 from tests.ledger.signing import append, tamper
@@ -147,9 +148,21 @@ def test_a_rotated_key_is_shown_and_the_ledger_still_verifies(
     assert run("ledger", "verify", "--data-dir", str(folder))[0] == 0
 
 
+def test_the_key_that_signs_weights_is_shown_as_pem(folder: Path) -> None:
+    (key,) = log_key.load(of(folder)).keys
+
+    done = CliRunner().invoke(app, ["keys", "show", "--weights", "--data-dir", str(folder)])
+
+    assert done.exit_code == 0
+    assert done.stdout.encode() == public_pem(model_key(key))
+
+
 def test_a_folder_without_a_key_has_none_to_show_or_rotate(tmp_path: Path) -> None:
     shown = run("keys", "show", "--data-dir", str(tmp_path))
     rotated = run("keys", "rotate", "--data-dir", str(tmp_path))
+    of_weights = run("keys", "show", "--weights", "--data-dir", str(tmp_path))
 
+    assert of_weights[0] == 1
+    assert "`lacuna up` makes a key" in of_weights[1]
     assert shown == (1, f"{tmp_path} has no key of a ledger; `lacuna up` makes one.")
     assert rotated[0] == 1

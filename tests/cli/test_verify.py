@@ -9,12 +9,19 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.main import app
+from app.cli.offline import printable
 from app.cli.surroundings import of_python
-from app.cli.verify import printable, summary
+from app.cli.verify import summary
 from app.evidence import checkpoint, dsse, merkle, note, receipt, statement
 from app.evidence.checkpoint import Checkpoint
 from app.evidence.dsse import Envelope
 from app.evidence.statement import PAYLOAD_TYPE, Statement
+from app.ledger.reasons import (
+    DENIAL_WORDS,
+    WITHDRAWAL_WORDS,
+    DenialReason,
+    WithdrawalReason,
+)
 from tests.evidence.issuing import (
     LOG,
     LOG_KEY,
@@ -206,8 +213,35 @@ def test_a_statement_is_put_in_words() -> None:
     assert "withdrawn: none. What is in use had not seen the samples" in unseen
 
 
+DENIED = {name: value for name, value in PREDICATE.items() if name != "outcomes"} | {
+    "event": "denied",
+    "denied_at": "2026-03-04",
+    "reasons": ["no_match", "later_code"],
+}
+
+
+def test_a_denial_says_why_in_words_and_in_its_code() -> None:
+    request, known, unknown = summary(DENIED)
+
+    assert request.endswith("over 2 samples, was denied 2026-03-04.")
+    assert known == "It was denied for the reason no_match: no data matched who asked."
+    assert unknown.startswith("It was denied for the reason later_code: this program is too old")
+
+
+def test_every_reason_has_words() -> None:
+    assert DENIAL_WORDS.keys() == set(DenialReason)
+    assert WITHDRAWAL_WORDS.keys() == set(WithdrawalReason)
+
+
 @pytest.mark.parametrize(
-    "predicate", [{}, {"event": 7}, PREDICATE | {"outcomes": [{}]}, PREDICATE | {"outcomes": 3}]
+    "predicate",
+    [
+        {},
+        {"event": 7},
+        PREDICATE | {"outcomes": [{}]},
+        PREDICATE | {"outcomes": 3},
+        DENIED | {"reasons": [{}]},
+    ],
 )
 def test_a_statement_of_an_unknown_form_is_said_to_be_one(predicate: dict[str, object]) -> None:
     (told,) = summary(predicate)

@@ -176,7 +176,7 @@ def test_withdrawn_weights_are_kept_for_the_time_of_grace(session: Session) -> N
     run_through(session, batched(session, line))
 
     assert versions.to_purge(session, now=NOW + 6.9 * DAY) == []
-    assert versions.to_purge(session, now=NOW + 7 * DAY) == [parent]
+    assert versions.to_purge(session, now=NOW + 7 * DAY) == [parent.id]
     versions.purge(session, parent, now=NOW + 7 * DAY)
     assert versions.to_purge(session, now=NOW + 8 * DAY) == []
 

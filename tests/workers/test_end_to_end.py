@@ -3,13 +3,14 @@
 import io
 import json
 import signal
+from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from app.evidence import note, receipt
+from app.evidence import note, receipt, withdrawals
 from tests.workers import tiny
 from tests.workers.conftest import Stack
 
@@ -71,6 +72,26 @@ def stated(stack: Stack, request_id: str, weights: bytes) -> Mapping[str, Any]:
     ).statement.predicate
 
 
+def signed(stack: Stack, path: str) -> str:
+    """The digest of the weights that a bundle is over, once the clerk has signed them."""
+    bundle = stack.until(lambda: there(stack, path), seconds=15).json()
+    statement = json.loads(b64decode(bundle["dsseEnvelope"]["payload"]))
+    return str(statement["predicate"]["resources"][0]["digest"])
+
+
+def there(stack: Stack, path: str) -> Any:
+    response = stack.http.get(path)
+    return response if response.status_code == 200 else None
+
+
+def withdrawn(stack: Stack) -> set[str]:
+    """The weights on the list of withdrawn versions, as the ledger signed it."""
+    keys = stack.http.get("/v1/ledger/key").text.splitlines()
+    served = stack.http.get("/v1/ledger/withdrawals").content
+    listed = withdrawals.verify(served, [note.parse_vkey(key) for key in keys])
+    return {each.version.weights_sha256 for each in listed.withdrawn}
+
+
 @pytest.mark.timeout(240)
 def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stack: Stack) -> None:
     train_first_version(stack, "batch", max_wait_seconds=2.0)
@@ -85,6 +106,9 @@ def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stac
     assert stack.http.get("/v1/models/batch/versions/1/weights").status_code == 410
     weights = stack.http.get("/v1/models/batch/versions/2/weights")
     assert len(weights.content) == int(weights.headers["content-length"])
+    assert signed(stack, "/v1/models/batch/versions/2/weights.sig") == second["weights_digest"]
+    assert stack.http.get("/v1/models/batch/versions/1/weights.sig").status_code == 410
+    stack.until(lambda: first["weights_digest"] in withdrawn(stack), seconds=15)
     job = stack.get(f"/v1/jobs/{second['job_id']}")
     assert job["state"] == "succeeded"
     assert job["verdict"] == "pass"
