@@ -7,8 +7,9 @@ import torch
 import typer
 from rich.console import Console
 
-from benchmarks.unlearning import grid, tables
+from benchmarks.unlearning import grid, picture, tables
 from benchmarks.unlearning.cases import DATA, missing
+from benchmarks.unlearning.rows import Rows
 
 RESULTS = Path(__file__).parents[1] / "results"
 console = Console(stderr=True, highlight=False)
@@ -24,7 +25,7 @@ def main(
     threads: Annotated[int, typer.Option(help="Of torch.")] = 1,
     only_tables: Annotated[bool, typer.Option(help="Run nothing; write what is known.")] = False,
 ) -> None:
-    """Compare every way to forget with retraining, and write benchmarks/results/unlearning.txt."""
+    """Compare every way to forget with retraining: a table and a plot in benchmarks/results."""
     torch.set_num_threads(threads)
     chosen = tuple(data or DATA)
     for name in chosen:
@@ -39,7 +40,9 @@ def main(
                 )
                 grid.run(comparison, seeds=seeds, band=band)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "unlearning.txt").write_text(tables.text(folder, chosen, seeds=seeds, band=band))
+    every = {name: Rows(folder / f"{name}.jsonl").all() for name in chosen}
+    (RESULTS / "unlearning.txt").write_text(tables.text(every, seeds=seeds, band=band))
+    picture.draw(every, RESULTS / "unlearning.svg")
 
 
 if __name__ == "__main__":

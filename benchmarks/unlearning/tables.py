@@ -1,7 +1,5 @@
 """The rows as a text: per data set and forget set, each way against the retrain band."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean, stdev
 
 from benchmarks.unlearning import fastest, regret
@@ -10,13 +8,14 @@ from benchmarks.unlearning.cases import SETS
 from benchmarks.unlearning.grid import RETRAIN, TUNING_SET, UNTOUCHED
 from benchmarks.unlearning.measured import tow
 from benchmarks.unlearning.methods import WAYS
-from benchmarks.unlearning.rows import Row, Rows, of
+from benchmarks.unlearning.rows import Row, of
 
 GAPS = ("forget", "retain", "test")
 VALUES = ("loss", "doubt", "attack")
 NAMES = (RETRAIN, UNTOUCHED, *(way.name for way in WAYS))
+COSTS = ("cost", "of fastest")
 HEAD = f"{'':25}" + "".join(
-    f" {name:>13}" for name in (*GAPS, *VALUES, "ToW", "ToW-MIA", "inside", "audit", "cost")
+    f" {name:>13}" for name in (*GAPS, *VALUES, "ToW", "ToW-MIA", "inside", "audit", *COSTS)
 )
 LEGEND = """\
 Each cell: the mean over the networks ± its standard deviation.
@@ -27,17 +26,17 @@ of an attack calibrated by references that steered nothing (0.5 is chance). ToW:
 the forgotten. inside: in how many runs all of forget, retain, test, doubt and attack lay within the
 95 % prediction interval of the retrains (a retrain itself: each against the others; so about three
 of four would be inside by chance alone). audit: in how many runs the service's audit, judging by
-the references that steered nothing, says pass. cost: processor seconds, as a share of the fastest
-retrain whose test score is within half a point of the recipe's own."""
+the references that steered nothing, says pass. cost: processor seconds, as a share of a retrain by
+the recipe; of fastest: as a share of the shortest training whose test score is at most half a point
+below the recipe's own."""
 
 
-def text(folder: Path, data: Sequence[str], *, seeds: int, band: int) -> str:
+def text(every: dict[str, list[Row]], *, seeds: int, band: int) -> str:
     """Everything that is known, with the command that measured it."""
     parts = [
-        f"$ python -m benchmarks.unlearning {' '.join(data)} --seeds {seeds} --band {band}",
+        f"$ python -m benchmarks.unlearning {' '.join(every)} --seeds {seeds} --band {band}",
         LEGEND,
     ]
-    every = {name: Rows(folder / f"{name}.jsonl").all() for name in data}
     for name, rows in every.items():
         parts.append(chosen(name, rows))
         share = fastest.share_of(rows)
@@ -53,7 +52,7 @@ def chosen(data: str, rows: list[Row]) -> str:
     tuned = [f"  {row['way']} {row['settings']}" for row in of(rows, set=TUNING_SET)]
     return "\n".join(
         [
-            f"{data}: the fastest retrain that serves as well takes {fastest.share_of(rows):.2f}"
+            f"{data}: the shortest training that serves as well takes {fastest.share_of(rows):.2f}"
             " of the recipe's own;",
             "baselines with the settings of highest ToW on another network:",
             *tuned,
@@ -81,8 +80,9 @@ def line(way: str, rows: list[Row], band: list[Row], share: float) -> str:
     cells.append(cell([tow(row, band, forgotten="called_unseen") for row in done], ".3f"))
     cells.append(f"{sum(inside(row, band) for row in done)} of {len(rows)}")
     cells.append(f"{sum(row['verdict'] == 'pass' for row in done)} of {len(rows)}")
-    retrain = share * average(band, "seconds")
-    cells.append(cell([row["seconds"] / retrain for row in done], ".2f"))
+    retrain = average(band, "seconds")
+    cells.append(cell([row["seconds"] / retrain for row in done], ".3f"))
+    cells.append(f"{average(done, 'seconds') / retrain / share:.2f}")
     return f"{way:25}" + "".join(f" {written:>13}" for written in cells)
 
 
@@ -99,16 +99,16 @@ def cell(values: list[float], form: str) -> str:
 def summary(every: dict[str, list[Row]]) -> str:
     """Per way: the share of its runs that lay inside the band, by kind of forget set."""
     lines = [
-        "Inside the band, over all data sets, by forget set; passed by the audit; and the mean"
-        " cost.",
-        f"{'':25}" + "".join(f" {which:>13}" for which in (*SETS, "audit", "cost")),
+        "Inside the band, over all data sets, by forget set; passed by the audit; and the"
+        " mean cost.",
+        f"{'':25}" + "".join(f" {which:>13}" for which in (*SETS, "audit", *COSTS)),
     ]
     return "\n".join(lines + [total(way, every) for way in NAMES])
 
 
 def total(way: str, every: dict[str, list[Row]]) -> str:
     """One way over all data sets."""
-    cells, costs, passed, runs = [], [], 0, 0
+    cells, costs, of_fastest, passed, runs = [], [], [], 0, 0
     for which in SETS:
         hits, tried = 0, 0
         for rows in every.values():
@@ -118,11 +118,13 @@ def total(way: str, every: dict[str, list[Row]]) -> str:
             passed += sum(row["verdict"] == "pass" for row in sound)
             tried += len(done)
             if sound:
-                base = fastest.share_of(rows) * average(band, "seconds")
-                costs += [row["seconds"] / base for row in sound]
+                shares = [row["seconds"] / average(band, "seconds") for row in sound]
+                costs += shares
+                of_fastest += [share / fastest.share_of(rows) for share in shares]
         cells.append(f"{hits} of {tried}")
         runs += tried
-    cells += [f"{passed} of {runs}", f"{mean(costs):.2f}" if costs else "-"]
+    means = [f"{mean(values):.3f}" if values else "-" for values in (costs, of_fastest)]
+    cells += [f"{passed} of {runs}", *means]
     return f"{way:25}" + "".join(f" {written:>13}" for written in cells)
 
 

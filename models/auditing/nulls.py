@@ -16,7 +16,7 @@ import numpy as np
 from models.auditing.attacks import Ints, matched
 from models.auditing.signals import Said, Signals
 
-MOST_PEOPLE = 100  # held-out people that are looked at
+MOST_PEOPLE = 60  # held-out people that are looked at
 DRAWS = 1000
 
 
