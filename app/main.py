@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from app.api import (
     assessments,
+    consumers,
     datasets,
     deletion_requests,
     health,
@@ -22,6 +23,8 @@ from app.api import (
     reports,
     request_actions,
     versions,
+    webhook_log,
+    webhooks,
     workers,
 )
 from app.config import Settings, settings
@@ -76,6 +79,9 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         jobs,
         reports,
         ledger,
+        webhooks,
+        webhook_log,
+        consumers,
         workers,
         health,
         problems,
