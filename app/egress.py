@@ -6,7 +6,7 @@ the addresses when a connection is opened, for a name can lead elsewhere by then
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -14,6 +14,15 @@ from app.config import Settings
 from app.errors import Fault, Unprocessable
 
 Address = IPv4Address | IPv6Address
+INTRANETS = tuple(
+    map(
+        ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8"),
+            *("fc00::/7", "::1/128"),
+        ),
+    )
+)
 
 
 class UrlNotAllowed(Unprocessable):
@@ -77,20 +86,14 @@ def is_public(address: Address) -> bool:
         address.is_global
         and not address.is_multicast
         and not address.is_reserved
+        and not (isinstance(address, IPv6Address) and address.is_site_local)
         and not wraps_another(address)
     )
 
 
 def is_of_an_intranet(address: Address) -> bool:
-    """Private or loopback, but never link-local: that is where clouds keep credentials."""
-    return (
-        (address.is_private or address.is_loopback)
-        and not address.is_link_local
-        and not address.is_multicast
-        and not address.is_unspecified
-        and not (address.is_reserved and not address.is_loopback)
-        and not wraps_another(address)
-    )
+    """Private, shared or loopback; never link-local, for that is where clouds keep credentials."""
+    return any(address in network for network in INTRANETS)
 
 
 def wraps_another(address: Address) -> bool:

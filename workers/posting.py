@@ -19,7 +19,7 @@ import httpcore2
 
 from app.egress import Address, Rules, may_reach
 from app.ledger.turns import Answer
-from app.ledger.webhook_tables import Outcome
+from app.ledger.webhook_tables import AttemptOutcome
 
 Resolve = Callable[[str, int], Iterable[Address]]
 
@@ -123,12 +123,12 @@ class Poster:
         try:
             status, retry_after = self.exchange(url, body, headers)
         except AddressRefused:
-            return Answer(Outcome.ADDRESS_REFUSED, monotonic() - began)
+            return Answer(AttemptOutcome.ADDRESS_REFUSED, monotonic() - began)
         except httpcore2.TimeoutException:
-            return Answer(Outcome.TIMEOUT, monotonic() - began)
+            return Answer(AttemptOutcome.TIMEOUT, monotonic() - began)
         except (httpcore2.NetworkError, httpcore2.ProtocolError):
-            return Answer(Outcome.UNREACHABLE, monotonic() - began)
-        outcome = Outcome.DELIVERED if 200 <= status < 300 else Outcome.BAD_STATUS
+            return Answer(AttemptOutcome.UNREACHABLE, monotonic() - began)
+        outcome = AttemptOutcome.DELIVERED if 200 <= status < 300 else AttemptOutcome.BAD_STATUS
         return Answer(outcome, monotonic() - began, status, pause(retry_after))
 
     def exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
@@ -140,8 +140,9 @@ class Poster:
             ) as pool,
             pool.stream("POST", url, headers=list(headers.items()), content=body) as response,
         ):
-            retry_after = dict(response.headers).get(b"retry-after", b"")
-            return response.status, retry_after.decode("ascii", errors="replace")
+            headers_in = {name.lower(): value for name, value in response.headers}
+            retry_after = headers_in.get(b"retry-after", b"").decode("ascii", errors="replace")
+            return response.status, retry_after
 
 
 def pause(retry_after: str) -> timedelta | None:

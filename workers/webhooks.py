@@ -10,7 +10,7 @@ from app.db import transaction
 from app.egress import Rules
 from app.ledger import deliveries, fan_out, turns
 from app.ledger.turns import Letter
-from app.ledger.webhook_tables import Outcome
+from app.ledger.webhook_tables import AttemptOutcome
 from app.queue import POST_MESSAGES
 from workers.posting import Poster
 from workers.station import Station
@@ -62,7 +62,7 @@ def attempt(station: Station, letter: Letter, poster: Poster) -> None:
     answer = poster.post(letter.url, letter.body, headers(station, letter))
     with transaction(station.sessions) as session:
         turns.settle(session, letter, answer, now=station.clock())
-    if answer.outcome is not Outcome.DELIVERED:
+    if answer.outcome is not AttemptOutcome.DELIVERED:
         log.warning(
             "webhook_not_taken",
             webhook=str(letter.webhook_id),

@@ -14,7 +14,7 @@ from app.api.problems import Malformed, refusals
 from app.errors import BadPageToken
 from app.ledger import deliveries, webhooks
 from app.ledger.deliveries import UnknownDelivery
-from app.ledger.webhook_tables import DeliveryState, Outcome, WebhookAttempt, WebhookDelivery
+from app.ledger.webhook_tables import AttemptOutcome, DeliveryState, WebhookAttempt, WebhookDelivery
 from app.ledger.webhooks import UnknownWebhook
 from app.queue import POST_MESSAGES, ring_after_commit
 
@@ -26,7 +26,7 @@ class AttemptRead(BaseModel):
 
     number: int = Field(description="1, 2, 3, …, replays included.")
     at: datetime = Field(description="When it began.")
-    outcome: Outcome | None = Field(
+    outcome: AttemptOutcome | None = Field(
         description="How it went; null while it runs, or if its sender was killed."
     )
     status: int | None = Field(description="The HTTP status that came back.", examples=[503])

@@ -6,7 +6,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    ValidationError,
+)
 from sqlalchemy.orm import Session
 
 from app import webhook_signing
@@ -23,6 +31,7 @@ from app.webhook_signing import NoPepper
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 DAY = 24 * 3600
+HTTP_URL = TypeAdapter(HttpUrl)
 
 
 def once_each(events: list[EventType]) -> list[EventType]:
@@ -31,13 +40,23 @@ def once_each(events: list[EventType]) -> list[EventType]:
     return events
 
 
+def well_formed(url: str) -> str:
+    """The URL as it will be used: its host in lower case and ASCII."""
+    try:
+        return str(HTTP_URL.validate_python(url))
+    except ValidationError:
+        raise ValueError("it is not an http:// or https:// URL") from None
+
+
 class WebhookCreate(BaseModel):
     """Whom to tell of what."""
 
     model_config = ConfigDict(extra="forbid")
 
-    url: HttpUrl = Field(
+    url: Annotated[str, AfterValidator(well_formed)] = Field(
+        max_length=2000,
         description="Where messages are posted: https:// on a public address.",
+        json_schema_extra={"format": "uri"},
         examples=["https://hooks.example.com/lacuna"],
     )
     events: Annotated[list[EventType], AfterValidator(once_each)] = Field(
@@ -109,10 +128,10 @@ def create_webhook(
     body: WebhookCreate, session: SessionDep, settings: SettingsDep, now: NowDep
 ) -> WebhookWithSecret:
     """Have an address told of what happens from now on. The secret is in this answer only."""
-    refuse_unusable(str(body.url), Rules.of(settings))
+    refuse_unusable(body.url, Rules.of(settings))
     webhook = webhooks.create(
         session,
-        str(body.url),
+        body.url,
         events=body.events,
         model=model_lines.get(session, body.model) if body.model else None,
         signing=body.signing,

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session, joinedload
 from app.ledger import consumers, webhooks
 from app.ledger.outbox import EventType
 from app.ledger.webhook_tables import (
+    AttemptOutcome,
     DeliveryState,
     DisabledReason,
-    Outcome,
     Signing,
     Webhook,
     WebhookAttempt,
@@ -51,7 +51,7 @@ class Letter:
 class Answer:
     """What came of an attempt."""
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     seconds: float
     status: int | None = None
     retry_after: timedelta | None = None
@@ -164,7 +164,7 @@ def settle(session: Session, letter: Letter, answer: Answer, *, now: datetime) -
     attempt = session.get_one(WebhookAttempt, (letter.delivery_id, letter.number))
     attempt.outcome, attempt.status = answer.outcome, answer.status
     attempt.seconds = answer.seconds
-    if answer.outcome is Outcome.DELIVERED:
+    if answer.outcome is AttemptOutcome.DELIVERED:
         finish(delivery, DeliveryState.DELIVERED, now=now)
         if delivery.event.kind == EventType.VERSION_WITHDRAWN:
             consumers.note_told(session, webhook.id, delivery.event.row_id, now=now)

@@ -27,7 +27,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"  # given up; a replay begins anew
 
 
-class Outcome(StrEnum):
+class AttemptOutcome(StrEnum):
     """How one attempt went."""
 
     DELIVERED = "delivered"
@@ -122,6 +122,6 @@ class WebhookAttempt(Base):
     )
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
-    outcome: Mapped[Outcome | None] = mapped_column(stored(Outcome))
+    outcome: Mapped[AttemptOutcome | None] = mapped_column(stored(AttemptOutcome))
     status: Mapped[int | None]
     seconds: Mapped[float | None]
