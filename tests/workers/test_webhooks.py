@@ -18,7 +18,7 @@ from standardwebhooks import WebhookVerificationError
 
 from app import webhook_signing
 from app.db import transaction
-from app.ledger import deliveries, turns, webhooks
+from app.ledger import batching, consumers, deliveries, model_lines, turns, webhooks
 from app.ledger.log_tables import LedgerEntry
 from app.ledger.outbox import EventType
 from app.ledger.turns import SCHEDULE
@@ -30,7 +30,7 @@ from app.ledger.webhook_tables import (
     Webhook,
     WebhookDelivery,
 )
-from tests.factories import make_request, make_version
+from tests.factories import NOW, make_request, make_version, run_through
 from tests.workers.receiver import Receiver, receiving, status
 from workers.station import Station
 from workers.webhooks import address, post_messages, poster
@@ -438,6 +438,29 @@ def test_during_a_rotation_the_old_secret_and_the_new_one_verify_and_then_only_t
     PublicClient(secret(webhook, 2)).verify(after.body, after.headers)
     with pytest.raises(WebhookVerificationError):
         PublicClient(secret(webhook, 1)).verify(after.body, after.headers)
+
+
+def test_when_a_consumers_webhook_took_the_news_of_a_withdrawal_that_is_noted(
+    courier: Station, receiver: Receiver, clock: Clock
+) -> None:
+    clock.now = NOW
+    webhook = listen(courier, receiver)
+    with transaction(courier.sessions) as session:
+        version = make_version(session)
+        line = model_lines.by_id(session, version.model_id)
+        consumers.register(session, line, "pricing", contact="-", webhook=webhook, now=clock.now)
+        make_request(session, "ada", now=clock.now)
+        job = batching.batch(session, line.id, now=clock.now, flush=True)
+        assert job is not None
+        run_through(session, job)
+
+    deliver(courier, webhook)
+
+    told = {json.loads(heard.body)["type"] for heard in receiver.heard}
+    assert told == {*EVENTS, EventType.VERSION_WITHDRAWN}
+    with transaction(courier.sessions) as session:
+        (owed,) = consumers.owed_for(session, [version.id])
+        assert owed.notified_at == clock.now
 
 
 def test_the_log_is_forgotten_in_time(courier: Station, receiver: Receiver, clock: Clock) -> None:
