@@ -85,6 +85,9 @@ class Rotate(BaseModel):
     )
 
 
+USUAL_ROTATION = Rotate()
+
+
 class WebhookRead(BaseModel):
     """An address that is told of events."""
 
@@ -203,7 +206,11 @@ def enable_webhook(
     responses=refusals(UnknownWebhook, NoPepper, Malformed),
 )
 def rotate_webhook(
-    webhook_id: UUID, body: Rotate, session: SessionDep, settings: SettingsDep, now: NowDep
+    webhook_id: UUID,
+    session: SessionDep,
+    settings: SettingsDep,
+    now: NowDep,
+    body: Rotate = USUAL_ROTATION,
 ) -> WebhookWithSecret:
     """Sign with a new key from now on, and for a while with the old one beside it."""
     webhook = webhooks.get(session, webhook_id, lock=True)

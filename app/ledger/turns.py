@@ -163,7 +163,7 @@ def settle(session: Session, letter: Letter, answer: Answer, *, now: datetime) -
     )
     attempt = session.get_one(WebhookAttempt, (letter.delivery_id, letter.number))
     attempt.outcome, attempt.status = answer.outcome, answer.status
-    attempt.seconds = answer.seconds
+    attempt.seconds = round(answer.seconds, 3)
     if answer.outcome is AttemptOutcome.DELIVERED:
         finish(delivery, DeliveryState.DELIVERED, now=now)
         if delivery.event.kind == EventType.VERSION_WITHDRAWN:
