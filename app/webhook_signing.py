@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from app.config import Settings
 from app.errors import ServiceError
 from app.ledger.webhook_tables import Signing
 
@@ -28,10 +29,15 @@ class NoPepper(ServiceError):
     code = "no_pepper"
 
 
+def pepper_of(settings: Settings) -> str:
+    """What all keys are derived from. Raises NoPepper."""
+    if pepper := settings.pepper.get_secret_value():
+        return pepper
+    raise NoPepper("set LACUNA_PEPPER to the same secret for all processes")
+
+
 def key(pepper: str, webhook_id: UUID, number: int) -> bytes:
-    """The webhook's key of this number, 32 bytes. Raises NoPepper."""
-    if not pepper:
-        raise NoPepper("set LACUNA_PEPPER to the same secret for all processes")
+    """The webhook's key of this number, 32 bytes."""
     info = b"lacuna webhook key " + webhook_id.bytes + number.to_bytes(4, "big")
     return HKDF(SHA256(), KEY_SIZE, salt=None, info=info).derive(pepper.encode())
 

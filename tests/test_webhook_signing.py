@@ -10,9 +10,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app import webhook_signing
+from app.config import Settings
 from app.ledger.webhook_tables import Signing
 
 WEBHOOK = UUID("11111111-2222-4333-8444-555555555555")
@@ -107,4 +109,4 @@ def test_a_key_depends_on_the_pepper_the_webhook_and_its_number() -> None:
 
 def test_without_a_pepper_there_is_no_key() -> None:
     with pytest.raises(webhook_signing.NoPepper):
-        webhook_signing.key("", WEBHOOK, 1)
+        webhook_signing.pepper_of(Settings(pepper=SecretStr("")))

@@ -1,6 +1,6 @@
 """Tells webhooks what happened: the clerk addresses messages, the courier posts them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -16,13 +16,15 @@ from workers.posting import Poster
 from workers.station import Station
 
 log = structlog.get_logger()
-ADDRESSED_AT_ONCE = 200  # events in one transaction
-MOST_BATCHES = 10  # in one sweep; the next goes on
+ADDRESSED_AT_ONCE = 100  # events in one transaction
+MOST_BATCHES = 4  # in one sweep, which the sequencer waits for; the next goes on
 MOST_ATTEMPTS = 50  # in one turn; the other webhooks wait for the courier too
 
 
 def address(station: Station) -> None:
     """Make deliveries of what has happened, ring for those that are due, forget the old ones."""
+    with transaction(station.sessions) as session:
+        fan_out.drop_unwanted(session)
     for _ in range(MOST_BATCHES):
         with transaction(station.sessions) as session:
             found = fan_out.fan_out(session, limit=ADDRESSED_AT_ONCE, now=station.clock())
@@ -43,6 +45,7 @@ def poster(station: Station) -> Poster:
 
 def post_messages(station: Station, webhook_id: UUID, poster: Poster) -> None:
     """Take a turn at one webhook: one message after the other, until none is due."""
+    pepper = webhook_signing.pepper_of(station.settings)  # without it no attempt may be counted
     with transaction(station.sessions) as session:
         fence = turns.take(session, webhook_id, now=station.clock())
     if fence is None:
@@ -52,14 +55,14 @@ def post_messages(station: Station, webhook_id: UUID, poster: Poster) -> None:
             letter = turns.begin(session, webhook_id, fence, now=station.clock())
         if letter is None:
             break
-        attempt(station, letter, poster)
+        attempt(station, letter, poster, pepper)
     with transaction(station.sessions) as session:
         turns.end(session, webhook_id, fence)
 
 
-def attempt(station: Station, letter: Letter, poster: Poster) -> None:
+def attempt(station: Station, letter: Letter, poster: Poster, pepper: str) -> None:
     """Post one message, with no transaction open meanwhile, and write down what came of it."""
-    answer = poster.post(letter.url, letter.body, headers(station, letter))
+    answer = poster.post(letter.url, letter.body, headers(letter, pepper, at=station.clock()))
     with transaction(station.sessions) as session:
         turns.settle(session, letter, answer, now=station.clock())
     if answer.outcome is not AttemptOutcome.DELIVERED:
@@ -73,9 +76,8 @@ def attempt(station: Station, letter: Letter, poster: Poster) -> None:
         )
 
 
-def headers(station: Station, letter: Letter) -> dict[str, str]:
+def headers(letter: Letter, pepper: str, *, at: datetime) -> dict[str, str]:
     """What goes with a message: its id, the time, and a signature by each key that is in use."""
-    pepper = station.settings.pepper.get_secret_value()
     keys = [webhook_signing.key(pepper, letter.webhook_id, number) for number in letter.keys]
     return {
         "content-type": "application/json",
@@ -84,7 +86,7 @@ def headers(station: Station, letter: Letter) -> dict[str, str]:
             keys,
             letter.signing,
             message_id=deliveries.message_id(letter.delivery_id),
-            at=station.clock(),
+            at=at,
             body=letter.body,
         ),
     }

@@ -231,7 +231,7 @@ def with_secret(
 
 def keys(webhook: Webhook, settings: Settings, *, now: datetime) -> list[bytes]:
     """Those that sign at this moment, the newest first."""
-    pepper = settings.pepper.get_secret_value()
+    pepper = webhook_signing.pepper_of(settings)
     numbers = webhooks.key_numbers(webhook, now=now)
     return [webhook_signing.key(pepper, webhook.id, number) for number in numbers]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.ledger import consumers, messages
@@ -12,13 +12,29 @@ from app.ledger.outbox import EventType
 from app.ledger.turns import SCHEDULE
 from app.ledger.webhook_tables import DeliveryState, Webhook, WebhookDelivery, WebhookEvent
 
-Takers = dict[WebhookEvent, list[Webhook]]
+
+def drop_unwanted(session: Session) -> None:
+    """Drop the events that are of no type that anybody asked for.
+
+    Withdrawals stay: they are told to consumers' webhooks whatever those asked for. One statement,
+    and so one snapshot: it sees every webhook that is older than an event it sees.
+    """
+    wanted = select(func.jsonb_array_elements_text(Webhook.events))
+    session.execute(
+        delete(WebhookEvent)
+        .where(
+            WebhookEvent.body.is_(None),
+            WebhookEvent.kind != EventType.VERSION_WITHDRAWN,
+            WebhookEvent.kind.not_in(wanted),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def fan_out(session: Session, *, limit: int, now: datetime) -> int:
     """Address the oldest events that wait; returns how many there were.
 
-    Events that nobody wants are dropped. Several clerks at once take different ones.
+    Those that nobody wants after all are dropped. Several clerks at once take different ones.
     """
     events = session.scalars(
         select(WebhookEvent)

@@ -219,6 +219,17 @@ def test_what_nobody_wants_does_not_stay_in_the_outbox(session: Session) -> None
     assert noted(session) == set()
 
 
+def test_events_of_types_that_nobody_asked_for_are_dropped_at_once_but_for_withdrawals(
+    session: Session,
+) -> None:
+    forget(session, make_version(session), "ada")
+    make_webhook(session, EventType.JOB_SUCCEEDED)
+
+    fan_out.drop_unwanted(session)
+
+    assert noted(session) == {"job.succeeded", "model_version.withdrawn"}
+
+
 def test_a_withdrawn_version_is_told_with_its_successor_and_where_to_acknowledge(
     session: Session,
 ) -> None:
