@@ -67,6 +67,25 @@ class Settings(BaseSettings):
     retention_months: int = Field(
         default=24, ge=0, description="Who asked, and for which samples, is kept so long."
     )
+    webhook_http: bool = Field(
+        default=False, description="Let webhooks be http:// as well, and not only https://."
+    )
+    webhook_private_hosts: str = Field(
+        default="",
+        description="Hosts with private addresses that webhooks may lead to all the same, "
+        "separated by blanks; link-local addresses never.",
+    )
+    webhook_timeout_seconds: float = Field(
+        default=15.0, gt=0, le=30, description="A receiver that has not answered by then failed."
+    )
+    webhook_log_days: int = Field(
+        default=30, ge=4, description="What was sent to webhooks, and how it went, is kept so long."
+    )
+    acknowledge_days: float = Field(
+        default=7.0,
+        ge=0,
+        description="Consumers of a withdrawn version have so long to say what they did about it.",
+    )
     timezone: str = Field(default="UTC", description="Where legal days begin and end (IANA name).")
 
     @field_validator("log_origin")

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from app.api import (
     assessments,
+    consumers,
     datasets,
     deletion_requests,
     health,
@@ -23,6 +24,8 @@ from app.api import (
     request_actions,
     signatures,
     versions,
+    webhook_log,
+    webhooks,
     withdrawals,
     workers,
 )
@@ -80,6 +83,9 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         reports,
         ledger,
         withdrawals,
+        webhooks,
+        webhook_log,
+        consumers,
         workers,
         health,
         problems,

@@ -12,9 +12,12 @@ log = structlog.get_logger()
 
 RUN_JOB = "lacuna.run_job"
 CONSIDER_MODEL = "lacuna.consider_model"
+POST_MESSAGES = "lacuna.post_messages"
 JOBS = "jobs"  # long work, one at a time per worker
 CHORES = "chores"  # moments: batching, sweeping
+ERRANDS = "errands"  # waits for other people's servers: posting to webhooks
 EXPIRES = 15.0  # seconds; a bell that nobody heard by then is rung anew by the sweep
+HEARD_ON = {RUN_JOB: JOBS, POST_MESSAGES: ERRANDS}  # every other bell is a chore
 
 
 class Queue(Protocol):
@@ -37,7 +40,7 @@ class CeleryQueue:
 
     def ring(self, bell: str, row_id: UUID) -> None:
         self.celery.send_task(
-            bell, args=[str(row_id)], queue=JOBS if bell == RUN_JOB else CHORES, expires=EXPIRES
+            bell, args=[str(row_id)], queue=HEARD_ON.get(bell, CHORES), expires=EXPIRES
         )
 
 

@@ -150,7 +150,7 @@ def stream(data: str, way: str, folder: Path, people: int) -> Iterator[Checked]:
                 done,
                 retrained,
                 score(line, line.network),
-                band(line, gone, folder, pool, done),
+                band(line, without(pool, gone), folder, done),
                 seconds,
             )
 

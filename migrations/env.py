@@ -6,15 +6,25 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import clock_tables, log_tables, reference_tables, signature_tables, tables
+from app.ledger import (
+    clock_tables,
+    consumer_tables,
+    log_tables,
+    reference_tables,
+    signature_tables,
+    tables,
+    webhook_tables,
+)
 
 # Importing the tables is what fills the metadata.
 for noun in (
     clock_tables.Extension,
+    consumer_tables.Consumer,
     log_tables.LedgerEntry,
     reference_tables.ReferenceScores,
     signature_tables.VersionSignature,
     tables.Dataset,
+    webhook_tables.Webhook,
 ):
     assert noun.metadata is Base.metadata
 

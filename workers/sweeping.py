@@ -9,6 +9,7 @@ from app.db import transaction
 from app.law import add_months
 from app.ledger import batching, clocks, jobs, references, retention, versions
 from app.queue import RUN_JOB, ring_after_commit
+from workers import webhooks
 from workers.station import Station
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ def sweep(station: Station) -> None:
     escalate(station)
     purge(station)
     shred(station)
+    webhooks.address(station)
 
 
 def consider_model(station: Station, model_id: UUID) -> None:

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from app.queue import CONSIDER_MODEL, RUN_JOB
-from workers import running, sequencing, sweeping
+from app.queue import CONSIDER_MODEL, POST_MESSAGES, RUN_JOB
+from workers import running, sequencing, sweeping, webhooks
 from workers.celery_app import SEQUENCE, SWEEP, celery
 from workers.station import station
 
@@ -18,6 +18,12 @@ def run_job(job_id: str) -> None:
 def consider_model(model_id: str) -> None:
     """Batch one model's pending erasures if it is time."""
     sweeping.consider_model(station(), UUID(model_id))
+
+
+@celery.task(name=POST_MESSAGES)
+def post_messages(webhook_id: str) -> None:
+    """Tell one webhook what waits for it."""
+    webhooks.post_messages(station(), UUID(webhook_id), webhooks.poster(station()))
 
 
 @celery.task(name=SWEEP)

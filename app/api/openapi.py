@@ -13,6 +13,9 @@ IN_PATHS = {
     "number": "The version's number within its model: 1, 2, 3, …",
     "job_id": "The job's id.",
     "request_id": "The deletion request's id.",
+    "webhook_id": "The webhook's id.",
+    "delivery_id": "The delivery's id, from the webhook's log.",
+    "consumer": "The consumer's name within the model.",
     "code": "One of the codes listed at /problems.",
 }
 SCHEMAS = "#/components/schemas/{model}"

@@ -10,6 +10,9 @@ from app.cli.surroundings import HOME
 CELERY = ("-m", "celery", "-A", "workers.celery_app")
 # One machine has one clerk: nothing to ask the other workers at the start, nobody to gossip with.
 ALONE = ("--without-mingle", "--without-gossip")
+ONE_BY_ONE = ("--concurrency", "1")
+# The courier waits for other people's servers, for many at once; threads are enough for that.
+MANY_AT_ONCE = ("--pool", "threads", "--concurrency", "8")
 # Only the clerk signs the ledger; a key from our own environment is for nobody else to see.
 NO_LOG_KEY = {"LACUNA_LOG_KEY": ""}
 
@@ -22,9 +25,9 @@ def api(*, host: str, port: int) -> tuple[str, ...]:
     )
 
 
-def consumer(name: str, queue: str) -> tuple[str, ...]:
-    """A Celery worker that takes from one queue, one message at a time."""
-    return (*CELERY, "worker", "-Q", queue, "--concurrency", "1", "-n", f"{name}@%h", *ALONE)
+def consumer(name: str, queue: str, *, pool: tuple[str, ...] = ONE_BY_ONE) -> tuple[str, ...]:
+    """A Celery worker that takes from one queue, one message at a time unless told otherwise."""
+    return (*CELERY, "worker", "-Q", queue, *pool, "-n", f"{name}@%h", *ALONE)
 
 
 def beat(data_dir: Path) -> tuple[str, ...]:
@@ -35,12 +38,16 @@ def beat(data_dir: Path) -> tuple[str, ...]:
 def services(
     data_dir: Path, *, host: str, port: int, workers: int, environment: Mapping[str, str]
 ) -> list[Program]:
-    """The API, and with any workers at all also the clerk and the beat."""
+    """The API, and with any workers at all also the clerk, the courier and the beat."""
     names = ["worker"] if workers == 1 else [f"worker{n + 1}" for n in range(workers)]
     arguments = {"api": api(host=host, port=port)}
     if workers:
         arguments |= {name: consumer(name, "jobs") for name in names}
-        arguments |= {"clerk": consumer("clerk", "chores"), "beat": beat(data_dir)}
+        arguments |= {
+            "clerk": consumer("clerk", "chores"),
+            "courier": consumer("courier", "errands", pool=MANY_AT_ONCE),
+            "beat": beat(data_dir),
+        }
     return [
         Program(
             name=name,

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.evidence.canonical import SALT_SIZE, Json, canonical, commitment_to_bytes
+from app.ledger import outbox
 from app.ledger.log_tables import LedgerEntry, LedgerPayload
 
 
@@ -20,7 +21,10 @@ def append(
     revision: int | None = None,
     payload: dict[str, Json],
 ) -> LedgerEntry:
-    """State a fact in the transaction of the fact. The payload names rows, never people."""
+    """State a fact in the transaction of the fact. The payload names rows, never people.
+
+    Whoever has a webhook for facts of this kind is told, if that transaction is committed.
+    """
     text = canonical(payload)
     salt = secrets.token_bytes(SALT_SIZE)
     entry = LedgerEntry(
@@ -33,4 +37,5 @@ def append(
         payload=LedgerPayload(salt=salt, payload=text.decode()),
     )
     session.add(entry)
+    outbox.note(session, kind, row_id, now=now)
     return entry

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import IllegalTransition
 from app.evidence.canonical import Json
-from app.ledger import entries
+from app.ledger import entries, outbox
 from app.ledger.states import EDGES, State
 from app.ledger.tables import DeletionRequest, Erasure, Job, ModelVersion
 
@@ -34,6 +34,8 @@ def move(session: Session, row: Stateful, state: State, *, now: datetime, **fact
     machine = MACHINES[type(row)]
     if state not in EDGES[machine].get(row.state, frozenset()):
         raise IllegalTransition(f"{machine} {row.id} is {row.state}, it cannot become {state}")
+    if (event := outbox.OF_EDGES.get((row.state, state))) is not None:
+        outbox.note(session, event, row.id, now=now)
     row.state = state
     row.revision += 1
     state_fact(session, row, now=now, facts=facts)

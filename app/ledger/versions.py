@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Gone, UnknownVersion
-from app.ledger import entries, model_lines
+from app.ledger import consumers, entries, model_lines
 from app.ledger.policy import Policy
 from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import VersionState
@@ -165,7 +165,10 @@ def point(
 def withdraw_those_that_saw(
     session: Session, line: Model, samples: Bitmap, successor: ModelVersion, *, now: datetime
 ) -> list[ModelVersion]:
-    """Withdraw every published version of the model that was trained on any of the samples."""
+    """Withdraw every published version of the model that was trained on any of the samples.
+
+    Whoever uses the model outside of this service has to say what they did about it.
+    """
     withdrawn = [
         version
         for version in listed(session, line)
@@ -185,6 +188,7 @@ def withdraw_those_that_saw(
             successor=successor.number,
             reason=WithdrawalReason.FORGOTTEN_SAMPLES.value,
         )
+        consumers.owe(session, version, now=now)
     return withdrawn
 
 

@@ -1,10 +1,11 @@
 """Facts that every report tells: which versions, which steps, and when.
 
-Only what does not change once it has happened, so that a finished report keeps its digest.
+Only what does not change once it has happened, so that a finished report keeps its digest; but for
+what consumers outside have acknowledged, which comes in afterwards and gives it a new one.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -13,6 +14,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from app.ledger import consumers
+from app.ledger.consumer_tables import Acknowledgement
 from app.ledger.log_tables import LedgerEntry
 from app.ledger.policy import Policy
 from app.ledger.tables import Model, ModelVersion
@@ -54,6 +57,18 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Consumers:
+    """Those outside of this service who used a version when it was withdrawn."""
+
+    registered: int
+    """How many they were."""
+    notified: int
+    """How many of them were told by a webhook, and took the message."""
+    acknowledged: int
+    """How many have said what they did about it."""
+
+
+@dataclass(frozen=True)
 class Withdrawn:
     """A version that was taken out of use."""
 
@@ -63,6 +78,8 @@ class Withdrawn:
     """When it was taken out of use."""
     purged_after: datetime
     """When its weights may be destroyed."""
+    consumers: Consumers
+    """Those who used it outside of this service."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +105,26 @@ def withdrawn_for(session: Session, line: Model, successor: ModelVersion) -> tup
         select(ModelVersion)
         .where(ModelVersion.successor_id == successor.id)
         .order_by(ModelVersion.number)
-    )
+    ).all()
+    owed = consumers.owed_for(session, [row.id for row in rows])
     return tuple(
-        Withdrawn(row.number, utc(row.withdrawn_at), utc(row.withdrawn_at + grace))
+        Withdrawn(
+            number=row.number,
+            withdrawn_at=utc(row.withdrawn_at),
+            purged_after=utc(row.withdrawn_at + grace),
+            consumers=counted([each for each in owed if each.version_id == row.id]),
+        )
         for row in rows
         if row.withdrawn_at is not None
+    )
+
+
+def counted(owed: Sequence[Acknowledgement]) -> Consumers:
+    """How far the news of one withdrawal has come."""
+    return Consumers(
+        registered=len(owed),
+        notified=sum(each.notified_at is not None for each in owed),
+        acknowledged=sum(each.acknowledged_at is not None for each in owed),
     )
 
 

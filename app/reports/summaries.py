@@ -181,6 +181,12 @@ def taken_out(outcome: Outcome) -> Iterator[str]:
             f"use on {day(version.withdrawn_at)}; its stored copy is deleted after "
             f"{day(version.purged_after)}."
         )
+        if version.consumers.registered:
+            yield (
+                f"{many(version.consumers.registered, 'registered user')} of it outside of this "
+                f"service had to be told; {number(version.consumers.acknowledged)} confirmed what "
+                "they did about it."
+            )
 
 
 def of_period(report: PeriodReport) -> list[str]:

@@ -13,4 +13,4 @@ def test_only_the_clerk_is_given_a_log_key_from_our_environment(tmp_path: Path) 
     assert told == {"clerk"}
     hidden = [program for program in programs if program.name not in told]
     assert {program.environment["LACUNA_LOG_KEY"] for program in hidden} == {""}
-    assert len(hidden) == 4
+    assert len(hidden) == 5

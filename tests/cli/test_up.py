@@ -79,7 +79,7 @@ def test_a_stack_starts_heals_stops_and_keeps_its_data(folder: Path, port: int) 
 
     shown = lacuna(folder, "status")
     assert shown.returncode == 0, shown.stdout
-    for name in ("postgres", "valkey", "api", "worker", "clerk", "beat"):
+    for name in ("postgres", "valkey", "api", "worker", "clerk", "courier", "beat"):
         assert name in shown.stdout
 
     second = lacuna(folder, "up", "--port", str(port))

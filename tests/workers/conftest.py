@@ -44,6 +44,11 @@ class Stack:
     def start_worker(self) -> None:
         self.start("worker", "worker", "-Q", "jobs", "--concurrency", "1", "-n", "worker@%h")
 
+    def start_courier(self) -> None:
+        self.start(
+            "courier", "worker", "-Q", "errands", "--pool", "threads", "-c", "2", "-n", "courier@%h"
+        )
+
     def start_clerk_and_beat(self) -> None:
         self.start("clerk", "worker", "-Q", "chores", "--concurrency", "1", "-n", "clerk@%h")
         schedule = Path(self.environment["LACUNA_DATA_DIR"]) / "beat"
@@ -87,6 +92,8 @@ def stack(
             data_dir=folder,
             pepper=SecretStr("pepper"),
             worker_gone_seconds=9,
+            webhook_http=True,
+            webhook_private_hosts="127.0.0.1",
         )
         environment = {
             "LACUNA_DATABASE_URL": settings.database_url,
@@ -97,6 +104,8 @@ def stack(
             "LACUNA_LEASE_SECONDS": "4",
             "LACUNA_SWEEP_SECONDS": "0.5",
             "LACUNA_WORKER_GONE_SECONDS": "9",
+            "LACUNA_WEBHOOK_HTTP": "true",
+            "LACUNA_WEBHOOK_PRIVATE_HOSTS": "127.0.0.1",
             "OMP_NUM_THREADS": "1",
         }
         log_key.make(settings)

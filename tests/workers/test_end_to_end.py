@@ -9,10 +9,12 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook as PublicClient
 
 from app.evidence import note, receipt, withdrawals
 from tests.workers import tiny
 from tests.workers.conftest import Stack
+from tests.workers.receiver import receiving
 
 POLICY = {"max_wait_seconds": 0.0, "reference_seconds": 60.0}
 
@@ -174,3 +176,19 @@ def test_uploaded_weights_forget_like_trained_ones(stack: Stack) -> None:
         ("first", "forgotten"),
         ("second", "forgotten"),
     }
+
+
+def test_what_happens_reaches_a_webhook_through_clerk_and_courier(stack: Stack) -> None:
+    stack.start_courier()
+    with receiving() as receiver:
+        body = {"url": receiver.url, "events": ["deletion_request.completed_no_data"]}
+        webhook = stack.post("/v1/webhooks", json=body)
+
+        asked = stack.post("/v1/deletion-requests", json={"subject": "nobody"})["id"]
+        stack.until(lambda: receiver.heard)
+
+    (heard,) = receiver.heard
+    told = PublicClient(webhook["secret"]).verify(heard.body, heard.headers)
+    assert told["data"]["id"] == asked
+    log = f"/v1/webhooks/{webhook['id']}/deliveries?state=delivered"
+    assert stack.until(lambda: stack.get(log)["items"])[0]["message"] == told
