@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from app.api import (
     assessments,
+    calibrations,
     datasets,
     deletion_requests,
     health,
@@ -69,6 +70,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         model_lines,
         model_actions,
         assessments,
+        calibrations,
         versions,
         deletion_requests,
         request_actions,

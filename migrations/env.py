@@ -6,14 +6,23 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import clock_tables, log_tables, reference_tables, tables
+from app.ledger import (
+    calibration_tables,
+    clock_tables,
+    log_tables,
+    reference_tables,
+    tables,
+    training_log_tables,
+)
 
 # Importing the tables is what fills the metadata.
 for noun in (
+    calibration_tables.Calibration,
     clock_tables.Extension,
     log_tables.LedgerEntry,
     reference_tables.ReferenceScores,
     tables.Dataset,
+    training_log_tables.TrainingLog,
 ):
     assert noun.metadata is Base.metadata
 

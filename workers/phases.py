@@ -16,18 +16,19 @@ from models.auditing.signals import RETAIN_CAP, Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
-from models.progress import Progress
+from models.progress import Progress, part
 from models.recipe import Recipe
 from models.references import spread, targets
 from models.seeding import seeded
 from models.training import evaluate
-from models.unlearning import METHODS
+from models.trial import Known
+from models.unlearning import METHODS, STEERED
 from models.unlearning.retrain import retrain
+from workers import trials
 from workers.circumstances import circumstances, device_name
 from workers.said import plan_of, say, table_of
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
-STEERED = ("hamu", "nabla_tau")  # methods that take a target per sample
 REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
 
 
@@ -184,6 +185,36 @@ class Bench:
             part(self.progress, 0.0, 1.0, f"reference {number + 1}: "),
         )
 
+    def trial(
+        self,
+        *,
+        number: int,
+        of: int,
+        share: float,
+        high: bool,
+        skewed: bool,
+        method: str,
+        steering: str | None,
+        judging: str | None,
+        out: str,
+    ) -> dict[str, Any]:
+        """Draw a forget set, unlearn and retrain it, and destroy what was made.
+
+        The seed goes with the number: a trial that is repeated is the same trial.
+        """
+        assert self.parent is not None
+        return trials.carry_out(
+            self.parent,
+            self.samples,
+            self.holdout,
+            self.recipe,
+            Known(table_of(steering, self.samples), table_of(judging, self.samples)),
+            trials.Draw(share, high, skewed, seed=self.seed + number),
+            method=method,
+            out=Path(out),
+            progress=part(self.progress, number / of, (number + 1) / of, f"trial {number + 1}: "),
+        )
+
     def loaded(self, path: str) -> nn.Module:
         """A network with these weights, in evaluation mode."""
         network = self.recipe.build().to(self.device)
@@ -224,8 +255,3 @@ class Bench:
 def ids_in(path: str) -> list[str]:
     """Sample ids from a file the supervisor wrote: a JSON list, since ids may hold anything."""
     return list(json.loads(Path(path).read_text()))
-
-
-def part(progress: Progress, start: float, end: float, prefix: str) -> Progress:
-    """Progress of a part of the work, told as progress of the whole."""
-    return lambda share, words: progress(start + (end - start) * share, prefix + words)

@@ -9,12 +9,11 @@ from sqlalchemy.orm import Session
 
 from app.ledger import endings, jobs, publishing, versions
 from app.ledger.policy import Policy
-from app.ledger.states import JobKind, JobState
+from app.ledger.states import LOW_PRIORITY, JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
-from models.decision import Decision, Route, decide
-from models.hardness.record import Hardness
-from workers import costs, known_scores, reference_steps
+from models.decision import Route
+from workers import calibration_steps, deciding, known_scores, reference_steps
 from workers.child_process import ChildFailed
 from workers.desk import Desk
 
@@ -22,7 +21,7 @@ from workers.desk import Desk
 def begin(desk: Desk) -> None:
     """queued -> training or assessing."""
     with desk.held() as (session, job):
-        trains = job.kind in (JobKind.TRAIN, JobKind.REFERENCES)
+        trains = job.kind in (JobKind.TRAIN, *LOW_PRIORITY)
         following = JobState.TRAINING if trains else JobState.ASSESSING
         move(session, job, following, now=desk.station.clock(), attempt=job.attempt)
 
@@ -48,11 +47,11 @@ def assess(desk: Desk) -> None:
     A dry run has succeeded then.
     """
     with desk.held() as (session, job):
-        known = costs.last_training(session, parent_of(session, job))
+        known = versions.last_training(session, parent_of(session, job))
         steering = known_scores.lay(desk, session, job, judging=False)
     assessed = desk.ask("assess", steering=steering, **known)
     with desk.held() as (session, job):
-        decision = decided(session, job, assessed)
+        decision = deciding.decided(session, job, assessed)
         job.hardness = assessed["hardness"]
         job.decision = asdict(decision) | {"retrain_seconds": assessed["retrain_seconds"]}
         if job.kind is JobKind.ASSESS:
@@ -77,18 +76,6 @@ def assess(desk: Desk) -> None:
             thresholds=dict(decision.thresholds),
         )
         let_wait(session, job)
-
-
-def decided(session: Session, job: Job, assessed: dict[str, Any]) -> Decision:
-    """The route, from what was measured now and in earlier jobs."""
-    policy = Policy.of(job.model.policy)
-    choices = costs.choices(policy)
-    return decide(
-        Hardness.of(assessed["hardness"]),
-        costs.costs(costs.past_jobs(session, job), assessed, choices.route or choices.method),
-        costs.budgets(session, parent_of(session, job), policy),
-        choices,
-    )
 
 
 def unlearn(desk: Desk) -> None:
@@ -252,5 +239,10 @@ STEPS: dict[JobKind, Steps] = {
         JobState.QUEUED: begin,
         JobState.TRAINING: reference_steps.train_one,
         JobState.PUBLISHING: reference_steps.finish,
+    },
+    JobKind.CALIBRATE: {
+        JobState.QUEUED: begin,
+        JobState.TRAINING: calibration_steps.try_one,
+        JobState.PUBLISHING: calibration_steps.finish,
     },
 }

@@ -76,6 +76,19 @@ def last_exact(session: Session, version: ModelVersion) -> tuple[ModelVersion, i
     return version, rounds
 
 
+def last_training(session: Session, parent: ModelVersion) -> dict[str, Any]:
+    """`train_seconds` and `train_samples` of the last training that was timed, else None each."""
+    version: ModelVersion | None = parent
+    while version is not None:
+        if "train_seconds" in version.manifest:
+            return {
+                "train_seconds": version.manifest["train_seconds"],
+                "train_samples": version.manifest["train_samples"],
+            }
+        version = None if version.parent_id is None else by_id(session, version.parent_id)
+    return {"train_seconds": None, "train_samples": None}
+
+
 def publish(
     session: Session,
     line: Model,
