@@ -40,6 +40,7 @@ def try_one(desk: Desk) -> None:
             known_scores.lay_of(desk, session, job, samples, judging=judging)
             for judging in (False, True)
         )
+        confidences = known_scores.lay_confidences(desk, session, job, samples)
     outcome = desk.ask(
         "trial",
         number=number,
@@ -48,6 +49,7 @@ def try_one(desk: Desk) -> None:
         method=method.value,
         steering=steering,
         judging=judging,
+        confidences=confidences,
         out=str(desk.out("trial")),
     )
     with desk.held() as (session, job):

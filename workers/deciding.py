@@ -1,17 +1,18 @@
 """Gathers what a decision rests on: what was measured, what is known, what the policy says."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import calibrations, versions
+from app.ledger import calibrations, references, versions
 from app.ledger.policy import Policy
 from app.ledger.tables import Job
 from models.calibration import Calibration
 from models.decision import Decision, Route, decide
 from models.hardness.record import Hardness, TargetRule
+from models.table_advice import table_advice
 from workers import costs
 from workers.costs import Source
 
@@ -20,8 +21,11 @@ DERIVED = ("cost_expected", "deficit_band")
 CALIBRATED = ("stratum_share", "memorized_share", "exposed_share")
 
 
-def decided(session: Session, job: Job, assessed: dict[str, Any]) -> Decision:
-    """The route, from what was measured now, in trials and in earlier jobs."""
+def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, Any]:
+    """The record of a decision, from what was measured now, in trials and in earlier jobs.
+
+    Beside the decision itself: how long a retrain will take, and whether references would pay.
+    """
     assert job.parent_version_id is not None
     policy, hardness = Policy.of(job.model.policy), Hardness.of(assessed["hardness"])
     plain = costs.choices(policy)
@@ -31,8 +35,23 @@ def decided(session: Session, job: Job, assessed: dict[str, Any]) -> Decision:
         costs.past_jobs(session, job), assessed, choices.route or choices.method, known
     )
     parent = versions.by_id(session, job.parent_version_id)
-    decision = decide(hardness, priced.costs, costs.budgets(session, parent, policy), choices)
-    return replace(decision, sources=sources(decision, priced.sources, known))
+    budgets = costs.budgets(session, parent, policy)
+    decision = decide(hardness, priced.costs, budgets, choices)
+    advised = table_advice(
+        hardness,
+        priced.costs,
+        budgets,
+        choices,
+        table_cost=references.DESIGN.cost,
+        trains_reference=priced.costs.retrain <= policy.reference_seconds,
+    )
+    told = asdict(replace(decision, sources=sources(decision, priced.sources, known)))
+    return told | {
+        "route": decision.route.value,
+        "reasons": list(decision.reasons),
+        "retrain_seconds": priced.costs.retrain,
+        "advice": None if advised is None else advised.sentence,
+    }
 
 
 def calibration_for(

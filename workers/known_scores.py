@@ -1,9 +1,9 @@
-"""Lays before the child what references said of a job's forget set, where a generation has them."""
+"""Lays before the child what references said of samples, and what their training noted."""
 
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import references, versions
+from app.ledger import datasets, references, training_logs, versions
 from app.ledger.tables import Job
 from workers.desk import Desk
 
@@ -40,3 +40,18 @@ def lay_of(desk: Desk, session: Session, job: Job, samples: Bitmap, *, judging: 
         for row in rows
     ]
     return desk.laid("judging" if judging else "steering", said)
+
+
+def lay_confidences(desk: Desk, session: Session, job: Job, samples: Bitmap) -> str | None:
+    """A file with the confidence of each sample in the generation's training, by sample id.
+
+    None where the recipe told none, or it is not known of all of these samples.
+    """
+    assert job.parent_version_id is not None
+    parent = versions.by_id(session, job.parent_version_id)
+    generation, _ = versions.last_exact(session, parent)
+    noted = training_logs.of(session, generation, samples)
+    if noted is None:
+        return None
+    ids = datasets.ids_of(session, job.model.dataset_id, samples)
+    return desk.laid("confidences", dict(zip(ids, noted, strict=True)))

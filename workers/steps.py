@@ -1,13 +1,12 @@
 """One step per job state: do its work outside any transaction, write it down under the fence."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import endings, jobs, publishing, versions
+from app.ledger import endings, jobs, publishing, training_logs, versions
 from app.ledger.policy import Policy
 from app.ledger.states import LOW_PRIORITY, JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
@@ -16,6 +15,9 @@ from models.decision import Route
 from workers import calibration_steps, deciding, known_scores, reference_steps
 from workers.child_process import ChildFailed
 from workers.desk import Desk
+
+# Of a decision, what its ledger entry states before anything is run.
+ENTERED = ("route", "reasons", "numbers", "thresholds", "sources")
 
 
 def begin(desk: Desk) -> None:
@@ -31,6 +33,7 @@ def train(desk: Desk) -> None:
     made = desk.ask("train", out=str(desk.out("trained")))
     desk.station.store.put(desk.out("trained"))
     with desk.held() as (session, job):
+        keep_log(desk, session, job, made)
         job.run = {"route": "trained", **made}
         move(
             session,
@@ -49,18 +52,19 @@ def assess(desk: Desk) -> None:
     with desk.held() as (session, job):
         known = versions.last_training(session, parent_of(session, job))
         steering = known_scores.lay(desk, session, job, judging=False)
-    assessed = desk.ask("assess", steering=steering, **known)
+        both = job.training_set | job.forget_set
+        confidences = known_scores.lay_confidences(desk, session, job, both)
+    assessed = desk.ask("assess", steering=steering, confidences=confidences, **known)
     with desk.held() as (session, job):
-        decision = deciding.decided(session, job, assessed)
         job.hardness = assessed["hardness"]
-        job.decision = asdict(decision) | {"retrain_seconds": assessed["retrain_seconds"]}
+        job.decision = decision = deciding.decided(session, job, assessed)
         if job.kind is JobKind.ASSESS:
             jobs.finish(
                 session,
                 job,
                 JobState.SUCCEEDED,
                 now=desk.station.clock(),
-                route=decision.route.value,
+                route=decision["route"],
             )
             return
         waits = Policy.of(job.model.policy).approval
@@ -70,10 +74,7 @@ def assess(desk: Desk) -> None:
             job,
             following,
             now=desk.station.clock(),
-            route=decision.route.value,
-            reasons=list(decision.reasons),
-            numbers=dict(decision.numbers),
-            thresholds=dict(decision.thresholds),
+            **{name: decision[name] for name in ENTERED},
         )
         let_wait(session, job)
 
@@ -94,6 +95,7 @@ def unlearn(desk: Desk) -> None:
         return
     desk.station.store.put(desk.out(route))
     with desk.held() as (session, job):
+        keep_log(desk, session, job, made)
         earlier = (job.run or {}).get("earlier", [])
         job.run = {"route": route, "retrain_seconds": predicted, **made, "earlier": earlier}
         move(
@@ -105,6 +107,12 @@ def unlearn(desk: Desk) -> None:
             weights_sha256=made["weights_digest"],
             movement=made["movement"],
         )
+
+
+def keep_log(desk: Desk, session: Session, job: Job, made: dict[str, Any]) -> None:
+    """Keep how sure the network was of each sample while it was trained, if the recipe told."""
+    if made.pop("logged"):
+        training_logs.keep(session, job, desk.floats("confidences"))
 
 
 def audit(desk: Desk) -> None:

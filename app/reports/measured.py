@@ -196,8 +196,10 @@ class Decision:
     """How long a retrain was predicted to take."""
     escalated_from: str | None = None
     """The route that was decided first, where the job was retrained after all."""
+    advice: str | None = None
+    """Whether references would pay, where there are none."""
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Of `numbers` and of `thresholds`, by name: where each comes from (measured, calibration, …)."""
+    """Of `numbers` and `thresholds`, by name: where each is from, such as calibration."""
 
 
 @dataclass(frozen=True)
