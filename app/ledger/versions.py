@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -13,8 +13,8 @@ from app.bitmap import Bitmap
 from app.errors import UnknownVersion
 from app.ledger import entries, model_lines
 from app.ledger.policy import Policy
-from app.ledger.states import VersionState
-from app.ledger.tables import Alias, Model, ModelVersion
+from app.ledger.states import ACTIVE_JOB_STATES, VersionState
+from app.ledger.tables import Alias, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
 LIVE = "live"
@@ -197,11 +197,14 @@ def aliases_of(session: Session, version: ModelVersion) -> list[str]:
 
 
 def to_purge(session: Session, *, now: datetime) -> list[ModelVersion]:
-    """Withdrawn versions whose grace time is over."""
+    """Withdrawn versions whose grace time is over, and from which no active job starts."""
+    starts = exists().where(
+        Job.parent_version_id == ModelVersion.id, Job.state.in_(ACTIVE_JOB_STATES)
+    )
     rows = session.execute(
         select(ModelVersion, Model.policy)
         .join(Model, Model.id == ModelVersion.model_id)
-        .where(ModelVersion.state == VersionState.WITHDRAWN)
+        .where(ModelVersion.state == VersionState.WITHDRAWN, ~starts)
         .order_by(ModelVersion.id)
         .with_for_update(of=ModelVersion, skip_locked=True)
     )
