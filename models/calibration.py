@@ -1,11 +1,12 @@
 """What trials on synthetic forget sets teach the decision: pure, and free of torch.
 
 One rule for the shares that may be unlearned. A threshold moves from its default only on evidence:
-one failed trial at or below the default is enough to lower it, to the largest share below that
-failure that passed. It takes two passed trials beyond the default to raise it, to the smaller of
-the two largest, and no failure of any trial up to there. A trial that is out of the ordinary in
-another way as well, memorized and skewed at once, can keep a threshold from rising but neither
-raises nor lowers it. An audit that could not tell is evidence for nothing but its own likelihood.
+one failed trial that was drawn for it, at or below the default, is enough to lower it: to half of
+what failed, or to the largest share below that passed. It takes two passed trials beyond the
+default to raise it, to the smaller of the two largest, and no failure of any trial up to there. A
+trial that was drawn for something else as well, memorized and skewed at once, or for nothing, at
+random, lowers no threshold when it fails, for nobody knows of what; it keeps them from rising. An
+audit that could not tell is evidence for nothing but its own likelihood.
 
 So a pass more never lowers a threshold, a failure more never raises one, and with few trials the
 defaults stand. `sigmas` is not calibrated: a wider band would be bold where it calls a forget set
@@ -22,6 +23,7 @@ from models.decision import Policy
 from models.hardness.record import TargetRule
 
 ENOUGH = 2  # passes that raise a threshold
+FAILED = ("escalate", "diverged")  # verdicts that say so for certain
 FEWEST = 4  # trials whose retrains say how exposed a network is that never saw a sample
 
 
@@ -44,14 +46,6 @@ class Trial:
     unlearn: float
     exposed: float | None = None
     retrained: float | None = None
-
-    @property
-    def passed(self) -> bool:
-        return self.verdict == "pass"
-
-    @property
-    def failed(self) -> bool:
-        return self.verdict in ("escalate", "diverged")
 
 
 @dataclass(frozen=True)
@@ -107,12 +101,16 @@ def calibrate(trials: Sequence[Trial], defaults: Policy | None = None) -> Calibr
     usual = defaults or Policy()
     (rule,) = rules
     stratum = threshold(
-        [Point.of(one, one.stratum, own=not one.high) for one in trials], usual.stratum_share
+        [
+            Point(one.stratum, one.verdict, drawn_for=one.skewed, alone=not one.high)
+            for one in trials
+        ],
+        usual.stratum_share,
     )
     blind = rule is TargetRule.MATCHED  # with references nobody asks what was memorized
     memorized = threshold(
         [
-            Point.of(one, one.memorized, own=not one.skewed)
+            Point(one.memorized, one.verdict, drawn_for=one.high, alone=not one.skewed)
             for one in trials
             if one.memorized is not None
         ],
@@ -131,35 +129,41 @@ def calibrate(trials: Sequence[Trial], defaults: Policy | None = None) -> Calibr
         exposed_share=None if blind else exposed_share(trials),
         unlearn_share=upper_mean([one.unlearn for one in allowed]),
         trials=len(allowed),
-        escalated=sum(not one.passed for one in allowed),
+        escalated=sum(one.verdict != "pass" for one in allowed),
     )
 
 
 @dataclass(frozen=True)
 class Point:
-    """A trial as one threshold sees it; `own`: nothing else about it was out of the ordinary."""
+    """A trial as one threshold sees it.
+
+    `drawn_for`: whether it was drawn to have a large share; `alone`: and for nothing else.
+    """
 
     share: float
-    passed: bool
-    failed: bool
-    own: bool
+    verdict: str
+    drawn_for: bool
+    alone: bool
 
-    @classmethod
-    def of(cls, trial: Trial, share: float, *, own: bool) -> Self:
-        return cls(share, trial.passed, trial.failed, own)
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "pass"
+
+    @property
+    def failed(self) -> bool:
+        return self.verdict in FAILED
 
 
 def threshold(points: Iterable[Point], default: float) -> float | None:
     """The largest share that may be unlearned, by the rule above; None: the default stands."""
     points = list(points)
-    own = [point for point in points if point.own]
-    failure = min((point.share for point in own if point.failed), default=inf)
-    if failure <= default:
-        return max((p.share for p in own if p.passed and p.share < failure), default=0.0)
-    ceiling = min((point.share for point in points if point.failed), default=inf)
-    beyond = sorted(
-        point.share for point in own if point.passed and default < point.share < ceiling
-    )
+    passed = sorted(point.share for point in points if point.passed and point.alone)
+    failed = [point for point in points if point.failed]
+    blamed = min((one.share for one in failed if one.drawn_for and one.alone), default=inf)
+    if blamed <= default:
+        return max(blamed / 2, *(share for share in passed if share < blamed), 0.0)
+    ceiling = min((one.share for one in failed), default=inf)
+    beyond = [share for share in passed if default < share < ceiling]
     return beyond[-ENOUGH] if len(beyond) >= ENOUGH else None
 
 

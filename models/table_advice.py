@@ -43,24 +43,25 @@ def table_advice(
     budgets: Budgets,
     policy: Policy,
     *,
+    aimed_costs: Costs,
     table_cost: float,
     trains_reference: bool,
 ) -> Advice | None:
     """What a table would save; None where there is one already, or a retrain costs nothing.
 
-    It saves two things: the retrain that an audit without references compares with
-    (`trains_reference`), and the retrain of a job that is blind without it. That it also makes
-    audits escalate less often is not counted, for nobody has measured by how much.
+    It saves the retrain that an audit without references compares with (`trains_reference`), that
+    of a job which is blind without it, and what fewer escalations save. `aimed_costs`: what is
+    expected of jobs with references; the same as `costs` where nobody has measured any.
     """
     if hardness.deficit.rule is TargetRule.REFERENCE or costs.retrain == 0:
         return None
     aimed = replace(hardness, deficit=replace(hardness.deficit, rule=TargetRule.REFERENCE))
     now, _ = choose(hardness, costs, budgets, policy)
-    then, _ = choose(aimed, costs, budgets, policy)
+    then, _ = choose(aimed, aimed_costs, budgets, policy)
     # A retrain is exact by how it was made: its audit compares with nothing.
     compared = costs.retrain if trains_reference and now is not Route.RETRAIN else 0.0
     without = of_route(now, costs) + compared
-    saved = (without - of_route(then, costs)) / costs.retrain
+    saved = (without - of_route(then, aimed_costs)) / costs.retrain
     return Advice(
         cost=table_cost,
         saved=saved,

@@ -29,11 +29,11 @@ def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, A
     assert job.parent_version_id is not None
     policy, hardness = Policy.of(job.model.policy), Hardness.of(assessed["hardness"])
     plain = costs.choices(policy)
-    known = calibration_for(session, job, plain.route or plain.method, hardness.deficit.rule)
+    method, past = plain.route or plain.method, costs.past_jobs(session, job)
+    known = calibration_for(session, job, method, hardness.deficit.rule)
+    with_table = calibration_for(session, job, method, TargetRule.REFERENCE)
     choices = costs.choices(policy, known)
-    priced = costs.priced(
-        costs.past_jobs(session, job), assessed, choices.route or choices.method, known
-    )
+    priced = costs.priced(past, assessed, method, known)
     parent = versions.by_id(session, job.parent_version_id)
     budgets = costs.budgets(session, parent, policy)
     decision = decide(hardness, priced.costs, budgets, choices)
@@ -42,6 +42,7 @@ def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, A
         priced.costs,
         budgets,
         choices,
+        aimed_costs=costs.priced(past, assessed, method, with_table).costs,
         table_cost=references.DESIGN.cost,
         trains_reference=priced.costs.retrain <= policy.reference_seconds,
     )

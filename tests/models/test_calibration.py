@@ -69,12 +69,25 @@ def test_trials_that_pass_below_the_defaults_leave_them_as_they_are() -> None:
 
 
 def test_one_failure_lowers_a_threshold_to_the_largest_share_below_it_that_passed() -> None:
-    small, large = make_trial(skewed=True, stratum=0.1), make_trial(skewed=True, stratum=0.4)
+    small, large = make_trial(skewed=True, stratum=0.3), make_trial(skewed=True, stratum=0.4)
 
     found = learnt(make_trial(), small, replace(large, verdict="escalate"))
 
-    assert found.stratum_share == 0.1
-    assert learnt(replace(small, verdict="diverged")).stratum_share == 0.0
+    assert found.stratum_share == 0.3
+
+
+def test_where_little_passed_below_a_failure_half_of_what_failed_is_allowed() -> None:
+    large = make_trial(skewed=True, stratum=0.4, verdict="diverged")
+
+    assert learnt(large).stratum_share == 0.2
+    assert learnt(make_trial(stratum=0.05), large).stratum_share == 0.2
+
+
+def test_a_random_set_that_fails_is_blamed_on_no_share_but_on_unlearning() -> None:
+    found = learnt(make_trial(verdict="escalate"), make_trial())
+
+    assert found.thresholds == {}
+    assert (found.trials, found.escalated) == (2, 1)
 
 
 def test_two_passes_beyond_the_default_raise_a_threshold_and_one_does_not() -> None:

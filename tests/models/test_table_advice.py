@@ -21,7 +21,7 @@ def without_table(*, memorized: float = 0.1) -> Hardness:
 
 
 def advised(hardness: Hardness, *, budgets: Budgets | None = None, **changed: Any) -> Advice:
-    usual: dict[str, Any] = {"table_cost": 9.0, "trains_reference": True}
+    usual: dict[str, Any] = {"aimed_costs": COSTS, "table_cost": 9.0, "trains_reference": True}
     found = table_advice(hardness, COSTS, budgets or Budgets(), Policy(), **usual | changed)
     assert found is not None
     return found
@@ -61,10 +61,24 @@ def test_a_job_that_must_be_retrained_all_the_same_saves_nothing() -> None:
     assert (found.saved, found.jobs, found.expected) == (0.0, None, 0)
 
 
+def test_fewer_escalations_are_a_saving_too() -> None:
+    sure = replace(COSTS, p_escalate=0.1)
+
+    found = advised(without_table(), aimed_costs=sure, trains_reference=False)
+
+    assert (found.saved, found.jobs) == (pytest.approx(0.1), 90)
+
+
 def test_a_model_with_a_table_needs_no_advice() -> None:
     assert (
         table_advice(
-            make_hardness(), COSTS, Budgets(), Policy(), table_cost=9.0, trains_reference=True
+            make_hardness(),
+            COSTS,
+            Budgets(),
+            Policy(),
+            aimed_costs=COSTS,
+            table_cost=9.0,
+            trains_reference=True,
         )
         is None
     )
