@@ -93,13 +93,14 @@ class Calibration:
         return cls(**{**record, "rule": TargetRule(record["rule"])})
 
 
-def calibrate(trials: Sequence[Trial], defaults: Policy | None = None) -> Calibration | None:
-    """The calibration from these trials; None where they were not all aimed alike, or are none."""
-    rules = {trial.rule for trial in trials}
-    if len(rules) != 1:
-        return None
+def calibrate(every: Sequence[Trial], defaults: Policy | None = None) -> Calibration:
+    """The calibration from these trials, at least one; from those aimed as most of them were.
+
+    References that are finished in the middle of a calibration aim the rest of it.
+    """
     usual = defaults or Policy()
-    (rule,) = rules
+    rule = max(TargetRule, key=lambda rule: sum(one.rule is rule for one in every))
+    trials = [one for one in every if one.rule is rule]
     stratum = threshold(
         [
             Point(one.stratum, one.verdict, drawn_for=one.skewed, alone=not one.high)

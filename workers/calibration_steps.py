@@ -98,7 +98,7 @@ def finish(desk: Desk) -> None:
             session,
             job,
             method=cells[-1].outcome["method"],
-            taught=None if taught is None else taught.record(),
+            taught=taught.record(),
             now=desk.station.clock(),
         )
         jobs.finish(

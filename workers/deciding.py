@@ -60,7 +60,7 @@ def calibration_for(
 ) -> Calibration | None:
     """The model's calibration, if its trials were aimed as this job is, and by the same method."""
     row = calibrations.known(session, job.model_id)
-    if row is None or row.taught is None or row.method != method:
+    if row is None or row.method != method:
         return None
     known = Calibration.of(row.taught)
     return known if known.rule is rule else None

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.db import transaction
-from app.ledger import calibrations, datasets, jobs, versions
+from app.ledger import datasets, jobs, versions
 from app.ledger.states import JobKind
 from app.ledger.tables import Job
 from workers.child_process import Child
@@ -38,8 +38,6 @@ class Assignment:
     @classmethod
     def of(cls, session: Session, job: Job) -> Self:
         dataset = job.model.dataset_id
-        if job.kind is JobKind.CALIBRATE:
-            calibrations.follow(session, job)
         parent = job.parent_version_id and versions.by_id(session, job.parent_version_id)
         samples = job.training_set
         if job.kind is JobKind.REFERENCES:  # it outlasts requests: no reference may see those

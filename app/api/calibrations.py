@@ -76,26 +76,26 @@ class Taught(BaseModel):
 
     job: UUID = Field(description="The calibration.")
     method: str = Field(description="Decisions for another method do not use it.")
-    rule: str | None = Field(
+    rule: str = Field(
         description="How its trials were aimed: at references, or at matched held-out samples. "
-        "Jobs that are aimed otherwise do not use it; null if it taught nothing."
+        "Jobs that are aimed otherwise do not use it.",
+        examples=["reference"],
     )
-    stratum_share: float | None = Field(None, description="Largest share of a stratum to unlearn.")
+    stratum_share: float | None = Field(description="Largest share of a stratum to unlearn.")
     memorized_share: float | None = Field(
-        None, description="Largest share of memorized samples to unlearn without references."
+        description="Largest share of memorized samples to unlearn without references."
     )
     exposed_share: float | None = Field(
-        None, description="Largest share outside their band for nothing to be owed."
+        description="Largest share outside their band for nothing to be owed."
     )
-    unlearn_share: float | None = Field(None, description="Of a retrain's time, for unlearning.")
-    trials: int = Field(0, description="Trials that the decision would have unlearned.")
-    escalated: int = Field(0, description="Those of them that an audit did not pass.")
+    unlearn_share: float | None = Field(description="Of a retrain's time, for unlearning.")
+    trials: int = Field(description="Trials that the decision would have unlearned.")
+    escalated: int = Field(description="Those of them that an audit did not pass.")
     made_at: datetime = Field(description="When it ended.")
 
     @classmethod
     def of(cls, row: Calibration) -> Self:
-        taught = row.taught or {"rule": None}
-        return cls(job=row.job_id, method=row.method, made_at=row.made_at, **taught)
+        return cls(job=row.job_id, method=row.method, made_at=row.made_at, **row.taught)
 
 
 class CalibrationRead(BaseModel):

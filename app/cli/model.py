@@ -161,7 +161,7 @@ def row(cell: dict[str, Any]) -> tuple[str, ...]:
 
 def taught(known: dict[str, Any] | None) -> Iterator[str]:
     """What is in use, in a few lines."""
-    if known is None or known["rule"] is None:
+    if known is None:
         yield "Decisions use defaults alone."
         return
     yield f"Decisions by {known['method']} with {known['rule']} targets use, of job {known['job']}:"

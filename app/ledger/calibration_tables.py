@@ -36,5 +36,5 @@ class Calibration(Base):
     model_id: Mapped[UUID] = mapped_column(ForeignKey("models.id"), primary_key=True)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
     method: Mapped[str]
-    taught: Mapped[dict[str, Any] | None]  # none where the trials were not all aimed alike
+    taught: Mapped[dict[str, Any]]
     made_at: Mapped[datetime]

@@ -98,7 +98,7 @@ def add(session: Session, job: Job, number: int, outcome: dict[str, Any], *, now
 
 
 def learn(
-    session: Session, job: Job, *, method: str, taught: dict[str, Any] | None, now: datetime
+    session: Session, job: Job, *, method: str, taught: dict[str, Any], now: datetime
 ) -> None:
     """Replace what the model's decisions take from calibration; the ledger keeps what it was."""
     values = {"job_id": job.id, "method": method, "taught": taught, "made_at": now}

@@ -53,13 +53,17 @@ def forget(session: Session, model_id: UUID, samples: Bitmap) -> None:
 
 
 def telling(session: Session, model_id: UUID, samples: Bitmap) -> int:
-    """How many trainings of a model still tell something of one of these samples."""
+    """How many versions' trainings still tell something of one of these samples.
+
+    What a job under way notes is looked at when it is published, what others left is swept away.
+    """
+    rows = session.execute(of_model(model_id).join(ModelVersion, ModelVersion.job_id == Job.id))
     return sum(
         any(
             log.confidences[place : place + FLOAT.size] != FORGOTTEN
             for place in places(training_set, samples & training_set)
         )
-        for log, training_set in session.execute(of_model(model_id))
+        for log, training_set in rows
     )
 
 

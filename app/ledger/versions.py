@@ -13,7 +13,7 @@ from app.bitmap import Bitmap
 from app.errors import UnknownVersion
 from app.ledger import entries, model_lines
 from app.ledger.policy import Policy
-from app.ledger.states import ACTIVE_JOB_STATES, VersionState
+from app.ledger.states import ACTIVE_JOB_STATES, LOW_PRIORITY, VersionState
 from app.ledger.tables import Alias, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
@@ -197,9 +197,11 @@ def aliases_of(session: Session, version: ModelVersion) -> list[str]:
 
 
 def to_purge(session: Session, *, now: datetime) -> list[ModelVersion]:
-    """Withdrawn versions whose grace time is over, and from which no active job starts."""
+    """Withdrawn versions whose grace time is over, and from which no job under way starts."""
     starts = exists().where(
-        Job.parent_version_id == ModelVersion.id, Job.state.in_(ACTIVE_JOB_STATES)
+        Job.parent_version_id == ModelVersion.id,
+        Job.state.in_(ACTIVE_JOB_STATES),
+        Job.kind.not_in(LOW_PRIORITY),  # these may take long, and follow what is live
     )
     rows = session.execute(
         select(ModelVersion, Model.policy)

@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("model_id", sa.Uuid(), nullable=False),
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("method", sa.String(), nullable=False),
-        sa.Column("taught", postgresql.JSONB(), nullable=True),
+        sa.Column("taught", postgresql.JSONB(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_calibrations_job_id")),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_calibrations_model_id")),

@@ -148,18 +148,18 @@ def test_trials_are_shown_as_they_are_made_and_what_they_taught_in_the_end(
     assert entry.row_id == line.id
 
 
-def test_a_calibration_that_taught_nothing_leaves_the_defaults(
+def test_a_later_calibration_replaces_an_earlier_one(
     session: Session, live: ModelVersion, http: TestClient, get: Call
 ) -> None:
     http.post(ASK)
     job = only_job(session)
     calibrations.learn(session, job, method="hamu", taught=TAUGHT, now=NOW)
-    calibrations.learn(session, job, method="hamu", taught=None, now=NOW)
+    calibrations.learn(session, job, method="nabla_tau", taught=TAUGHT | {"trials": 7}, now=NOW)
     session.flush()
 
     taught = get(READ)["taught"]
 
-    assert (taught["rule"], taught["stratum_share"], taught["trials"]) == (None, None, 0)
+    assert (taught["method"], taught["trials"]) == ("nabla_tau", 7)
 
 
 def test_trials_never_see_whom_a_request_names(

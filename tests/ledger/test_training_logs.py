@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.ledger import endings, lineage, publishing, training_logs, versions
+from app.ledger.references import FLOAT
 from app.ledger.states import JobState
 from app.ledger.tables import Dataset, Job, Model, ModelVersion
 from app.ledger.training_log_tables import TrainingLog
@@ -75,8 +76,8 @@ def test_a_training_that_is_repeated_replaces_its_log(session: Session, line: Mo
 
     training_logs.keep(session, job, [0.5] * len(job.training_set))
 
-    assert count(session) == 1
-    assert training_logs.telling(session, line.id, Bitmap([0])) == 1
+    log = session.scalars(select(TrainingLog)).one()
+    assert [value for (value,) in FLOAT.iter_unpack(log.confidences)] == [0.5] * 10
 
 
 def test_a_persons_rows_go_with_the_person(session: Session, dataset: Dataset, line: Model) -> None:
@@ -158,3 +159,12 @@ def test_a_request_is_not_completed_while_a_log_tells_of_its_samples(
 
     assert left == ["the log of a training of 'faces' still tells of its samples"]
     assert lineage.held_aside(session, line, ada) == []
+
+
+def test_a_training_under_way_keeps_no_request_from_being_completed(
+    session: Session, dataset: Dataset, line: Model
+) -> None:
+    job = make_training(session, line)
+    training_logs.keep(session, job, noted(job))
+
+    assert lineage.held_aside(session, line, ordinals(session, dataset, "ada")) == []

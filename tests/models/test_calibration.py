@@ -44,9 +44,7 @@ def make_trial(*, verdict: str = "pass", **changed: object) -> Trial:
 
 
 def learnt(*trials: Trial) -> Calibration:
-    found = calibrate(trials)
-    assert found is not None
-    return found
+    return calibrate(trials)
 
 
 def limits(found: Calibration) -> tuple[float, float]:
@@ -54,11 +52,13 @@ def limits(found: Calibration) -> tuple[float, float]:
     return policy.stratum_share, policy.memorized_share
 
 
-def test_without_trials_or_with_trials_aimed_differently_nothing_is_learnt() -> None:
-    mixed = [make_trial(), make_trial(rule=TargetRule.REFERENCE)]
+def test_only_trials_that_were_aimed_as_most_were_are_learnt_from() -> None:
+    aimed = make_trial(rule=TargetRule.REFERENCE, skewed=True, stratum=0.3, verdict="escalate")
 
-    assert calibrate([]) is None
-    assert calibrate(mixed) is None
+    found = learnt(make_trial(), make_trial(), aimed)
+
+    assert (found.rule, found.trials, found.thresholds) == (TargetRule.MATCHED, 2, {})
+    assert learnt(make_trial(), aimed, aimed).rule is TargetRule.REFERENCE
 
 
 def test_trials_that_pass_below_the_defaults_leave_them_as_they_are() -> None:
