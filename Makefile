@@ -13,7 +13,8 @@ CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help demo up test check fix migration clean
-.PHONY: bench bench-unlearning bench-references bench-verdict bench-step bench-sequencer bench-stream bench-people
+.PHONY: bench bench-unlearning bench-references bench-restarts bench-verdict bench-people bench-stream
+.PHONY: bench-step bench-sequencer
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,13 +44,16 @@ migration: $(READY) ## Draft a migration from the tables: make migration m="add 
 	@[ -n "$${m:-}" ] || { echo 'Say what changes: make migration m="add a column"' >&2; exit 1; }
 	$(BIN)/python -m app.cli.draft_migration "$$m"
 
-bench: bench-unlearning bench-references bench-verdict bench-people bench-stream bench-step bench-sequencer ## Measure what the README claims: hours
+bench: bench-unlearning bench-references bench-restarts bench-verdict bench-people bench-stream bench-step bench-sequencer ## Measure what the README claims: hours
 
 bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped
 	$(BIN)/python -m benchmarks.unlearning
 
 bench-references: $(READY) ## See how near references come to retrained networks
 	$(BIN)/python -m benchmarks.references digits careers
+
+bench-restarts: $(READY) ## Compare rounds of forgetting with restarts from the last exact version
+	$(BIN)/python -m benchmarks.restarts digits careers
 
 bench-stream: $(READY) ## Forget fifty times on one model, and hold it against retrains
 	$(BIN)/python -m benchmarks.stream careers

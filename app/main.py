@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from app.api import (
     assessments,
+    calibrations,
     consumers,
     datasets,
     deletion_requests,
@@ -74,6 +75,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         model_lines,
         model_actions,
         assessments,
+        calibrations,
         versions,
         signatures,
         deletion_requests,

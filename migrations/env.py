@@ -7,23 +7,27 @@ from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
 from app.ledger import (
+    calibration_tables,
     clock_tables,
     consumer_tables,
     log_tables,
     reference_tables,
     signature_tables,
     tables,
+    training_log_tables,
     webhook_tables,
 )
 
 # Importing the tables is what fills the metadata.
 for noun in (
+    calibration_tables.Calibration,
     clock_tables.Extension,
     consumer_tables.Consumer,
     log_tables.LedgerEntry,
     reference_tables.ReferenceScores,
     signature_tables.VersionSignature,
     tables.Dataset,
+    training_log_tables.TrainingLog,
     webhook_tables.Webhook,
 ):
     assert noun.metadata is Base.metadata

@@ -61,7 +61,7 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Policy:
-    """What an operator decided beforehand; the defaults are cautious and await calibration.
+    """What an operator decided beforehand, or a calibration found; the defaults are cautious.
 
     `route`: forces a route; `none` is measured and cannot be ordered. `method`: which method when
     unlearning. `sigmas`: how many standard errors count as certain. `stratum_share`: the largest
@@ -86,12 +86,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class Decision:
-    """The route, why in plain sentences, and every number and threshold that was looked at."""
+    """The route, why in plain sentences, and every number and threshold that was looked at.
+
+    `sources`: of each number and threshold, where it comes from; whoever gathered them says so.
+    """
 
     route: Route
     reasons: tuple[str, ...]
     numbers: Mapping[str, float | None] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def decide(hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy) -> Decision:

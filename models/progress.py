@@ -8,3 +8,8 @@ Progress = Callable[[float, str], None]
 
 def silent(share: float, words: str) -> None:
     """For callers that do not watch."""
+
+
+def part(progress: Progress, start: float, end: float, prefix: str) -> Progress:
+    """Progress of a part of the work, told as progress of the whole."""
+    return lambda share, words: progress(start + (end - start) * share, prefix + words)

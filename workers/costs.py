@@ -1,6 +1,8 @@
 """What a retrain, an unlearning and an audit will take, predicted from what was measured before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from statistics import mean
 from typing import Any
 
@@ -12,6 +14,7 @@ from app.ledger import versions
 from app.ledger.policy import Policy
 from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
+from models.calibration import Calibration
 from models.decision import Budgets, Costs, Route, expected_escalation
 from models.decision import Policy as Choices
 
@@ -19,6 +22,19 @@ from models.decision import Policy as Choices
 # is to take (design.md, section 11). The benchmark's mean is 0.13; the model's own jobs correct it.
 UNMEASURED_SHARE = 0.1
 LOOK_BACK = 20  # jobs that predictions rest on
+
+
+class Source(StrEnum):
+    """Where a number or threshold of a decision comes from."""
+
+    DEFAULT = "default"
+    POLICY = "policy"
+    CALIBRATION = "calibration"
+    JOBS = "earlier jobs"
+    BOTH = "calibration and earlier jobs"
+    MEASURED = "measured"
+    LEDGER = "ledger"
+    DERIVED = "derived"
 
 
 def past_jobs(session: Session, job: Job) -> Sequence[Job]:
@@ -35,32 +51,59 @@ def past_jobs(session: Session, job: Job) -> Sequence[Job]:
     ).all()
 
 
-def last_training(session: Session, parent: ModelVersion) -> dict[str, Any]:
-    """Seconds and samples of the model's last training, if one was measured."""
-    version: ModelVersion | None = parent
-    while version is not None:
-        if "train_seconds" in version.manifest:
-            return {
-                "train_seconds": version.manifest["train_seconds"],
-                "train_samples": version.manifest["train_samples"],
-            }
-        version = None if version.parent_id is None else versions.by_id(session, version.parent_id)
-    return {"train_seconds": None, "train_samples": None}
+@dataclass(frozen=True)
+class Priced:
+    """The decision's costs, and where each number comes from that was not measured just now."""
+
+    costs: Costs
+    sources: Mapping[str, str]
 
 
-def costs(past: Sequence[Job], assessed: dict[str, Any], method: Route) -> Costs:
-    """The decision's costs: measured shares of a retrain where this model has a history."""
+def priced(
+    past: Sequence[Job], assessed: dict[str, Any], method: Route, known: Calibration | None
+) -> Priced:
+    """What this model's own jobs cost; before the first of them what its calibration did."""
     retrain = float(assessed["retrain_seconds"])
     runs = [run for job in past for run in runs_of(job) if run["route"] == method]
-    audits = [float(job.audit["seconds"]) for job in past if job.audit]
-    share = mean(run["seconds"] / run["retrain_seconds"] for run in runs) if runs else None
-    return Costs(
-        retrain=retrain,
-        unlearn=retrain * (UNMEASURED_SHARE if share is None else share),
-        audit=mean(audits) if audits else float(assessed["audit_seconds"]),
-        assess=float(assessed["hardness"]["seconds"]),
-        p_escalate=expected_escalation(sum(run["escalated"] for run in runs), len(runs)),
+    share, share_from = unlearn_share(runs, known)
+    audit, audit_from = audit_seconds(past, assessed)
+    p_escalate, p_from = escalation(runs, known)
+    return Priced(
+        Costs(
+            retrain=retrain,
+            unlearn=retrain * share,
+            audit=audit,
+            assess=float(assessed["hardness"]["seconds"]),
+            p_escalate=p_escalate,
+        ),
+        {"cost_unlearn": share_from, "cost_audit": audit_from, "p_escalate": p_from},
     )
+
+
+def unlearn_share(runs: Sequence[dict[str, Any]], known: Calibration | None) -> tuple[float, str]:
+    """Of a retrain's time, and who says so."""
+    if runs:
+        return mean(run["seconds"] / run["retrain_seconds"] for run in runs), Source.JOBS
+    if known is not None and known.unlearn_share is not None:
+        return known.unlearn_share, Source.CALIBRATION
+    return UNMEASURED_SHARE, Source.DEFAULT
+
+
+def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float, str]:
+    """What audits took, else what forward passes on this parent foretell."""
+    audits = [float(job.audit["seconds"]) for job in past if job.audit]
+    return (mean(audits), Source.JOBS) if audits else (assessed["audit_seconds"], Source.MEASURED)
+
+
+def escalation(runs: Sequence[dict[str, Any]], known: Calibration | None) -> tuple[float, str]:
+    """How likely an audit sends the next job back; trials count as much as jobs."""
+    trials, escalated = (0, 0) if known is None else (known.trials, known.escalated)
+    chance = expected_escalation(
+        escalated + sum(run["escalated"] for run in runs), trials + len(runs)
+    )
+    if not trials:
+        return chance, Source.JOBS if runs else Source.DEFAULT
+    return chance, Source.BOTH if runs else Source.CALIBRATION
 
 
 def runs_of(job: Job) -> list[dict[str, Any]]:
@@ -89,6 +132,7 @@ def share(part: Bitmap, whole: Bitmap) -> float:
     return len(part) / len(whole)
 
 
-def choices(policy: Policy) -> Choices:
-    """The operator's policy as the decision knows it."""
-    return Choices(route=None if policy.route == "auto" else Route(policy.route))
+def choices(policy: Policy, known: Calibration | None = None) -> Choices:
+    """The operator's policy as the decision knows it, with the thresholds that were calibrated."""
+    chosen = Choices(route=None if policy.route == "auto" else Route(policy.route))
+    return chosen if known is None else known.applied_to(chosen)

@@ -1,7 +1,8 @@
 """One claimed job on a supervisor's desk: its facts, its child, and fenced writes."""
 
 import json
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,12 @@ class Desk:
         if not path.exists():
             self.station.store.fetch(digest, path)
         return str(path)
+
+    def floats(self, name: str) -> Sequence[float]:
+        """Numbers that the child left in the job's folder."""
+        values = array("f")
+        values.frombytes((self.folder / f"{name}.f32").read_bytes())
+        return values
 
     def out(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"

@@ -1,14 +1,20 @@
-"""Lays before the child what references said of a job's forget set, where a generation has them."""
+"""Lays before the child what references said of samples, and what their training noted."""
 
 from sqlalchemy.orm import Session
 
-from app.ledger import references, versions
+from app.bitmap import Bitmap
+from app.ledger import datasets, references, training_logs, versions
 from app.ledger.tables import Job
 from workers.desk import Desk
 
 
 def lay(desk: Desk, session: Session, job: Job, *, judging: bool) -> str | None:
-    """A file with one row per reference, in the order of the forget set; None where there is none.
+    """What references said of the job's forget set; None where there is nothing."""
+    return lay_of(desk, session, job, job.forget_set, judging=judging)
+
+
+def lay_of(desk: Desk, session: Session, job: Job, samples: Bitmap, *, judging: bool) -> str | None:
+    """A file with one row per reference, in the order of these samples; None where there is none.
 
     `losses`: a number per sample, null where it is not known. `left_out`: places of the samples
     that the reference never saw. `unseen`: its losses on validation samples.
@@ -17,14 +23,14 @@ def lay(desk: Desk, session: Session, job: Job, *, judging: bool) -> str | None:
     parent = versions.by_id(session, job.parent_version_id)
     generation, _ = versions.last_exact(session, parent)
     rows = references.complete(session, generation, judging=judging)
-    if not rows or not job.forget_set <= generation.training_set:
+    if not rows or not samples <= generation.training_set:
         return None
-    ordinals = list(job.forget_set)
+    ordinals = list(samples)
     said = [
         {
             "losses": [
                 None if loss != loss else loss
-                for loss in references.losses_of(row, generation.training_set, job.forget_set)
+                for loss in references.losses_of(row, generation.training_set, samples)
             ],
             "left_out": [
                 place for place, ordinal in enumerate(ordinals) if ordinal in row.left_out
@@ -34,3 +40,18 @@ def lay(desk: Desk, session: Session, job: Job, *, judging: bool) -> str | None:
         for row in rows
     ]
     return desk.laid("judging" if judging else "steering", said)
+
+
+def lay_confidences(desk: Desk, session: Session, job: Job, samples: Bitmap) -> str | None:
+    """A file with the confidence of each sample in the generation's training, by sample id.
+
+    None where the recipe told none, or it is not known of all of these samples.
+    """
+    assert job.parent_version_id is not None
+    parent = versions.by_id(session, job.parent_version_id)
+    generation, _ = versions.last_exact(session, parent)
+    noted = training_logs.of(session, generation, samples)
+    if noted is None:
+        return None
+    ids = datasets.ids_of(session, job.model.dataset_id, samples)
+    return desk.laid("confidences", dict(zip(ids, noted, strict=True)))

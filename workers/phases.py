@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models import registry, weights
 from models.auditing.audit import audit
@@ -16,18 +16,20 @@ from models.auditing.signals import RETAIN_CAP, Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
-from models.progress import Progress
+from models.hardness.memorization import are_confidences
+from models.progress import Progress, part
 from models.recipe import Recipe
 from models.references import spread, targets
 from models.seeding import seeded
 from models.training import evaluate
-from models.unlearning import METHODS
+from models.trial import Known
+from models.unlearning import METHODS, STEERED
 from models.unlearning.retrain import retrain
+from workers import trials
 from workers.circumstances import circumstances, device_name
-from workers.said import plan_of, say, table_of
+from workers.said import leave, plan_of, say, table_of
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
-STEERED = ("hamu", "nabla_tau")  # methods that take a target per sample
 REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
 
 
@@ -62,12 +64,13 @@ class Bench:
     def train(self, *, out: str) -> dict[str, Any]:
         """Train a first version; tells how well it does and how long it took."""
         started = time.monotonic()
-        network = self.trained(self.samples, self.seed)
+        network, told = self.trained(self.samples, self.seed)
         seconds = time.monotonic() - started
         return {
             "weights_digest": weights.save(network, Path(out)),
             "train_seconds": seconds,
             "train_samples": len(self.samples),
+            "logged": self.logged(told, out),
             "made_with": circumstances(self.recipe.fit, self.device),
             "scores": {
                 "training set": self.mean_score(network, self.samples),
@@ -77,7 +80,12 @@ class Bench:
         }
 
     def assess(
-        self, *, steering: str | None, train_seconds: float | None, train_samples: int | None
+        self,
+        *,
+        steering: str | None,
+        confidences: str | None,
+        train_seconds: float | None,
+        train_samples: int | None,
     ) -> dict[str, Any]:
         """Measure hardness on the parent, and predict what a retrain and an audit will take."""
         assert self.parent is not None
@@ -87,6 +95,7 @@ class Bench:
             self.parent,
             self.split,
             self.recipe,
+            confidences=confidences_in(confidences),
             targets=None if known is None else targets(known),
             spread=None if known is None else spread(known),
             seed=self.seed,
@@ -116,6 +125,7 @@ class Bench:
             "movement": weights.distance(self.parent, unlearned.network),
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
+            "logged": self.logged(unlearned.confidences, out),
             "made_with": circumstances(METHODS[route], self.device, **aims),
         }
 
@@ -184,18 +194,60 @@ class Bench:
             part(self.progress, 0.0, 1.0, f"reference {number + 1}: "),
         )
 
+    def trial(
+        self,
+        *,
+        number: int,
+        of: int,
+        share: float,
+        high: bool,
+        skewed: bool,
+        method: str,
+        steering: str | None,
+        judging: str | None,
+        confidences: str | None,
+        out: str,
+    ) -> dict[str, Any]:
+        """Draw a forget set, unlearn and retrain it, and destroy what was made.
+
+        The seed goes with the number: a trial that is repeated is the same trial.
+        """
+        assert self.parent is not None
+        return trials.carry_out(
+            self.parent,
+            self.samples,
+            self.holdout,
+            self.recipe,
+            Known(
+                table_of(steering, self.samples),
+                table_of(judging, self.samples),
+                confidences_in(confidences),
+            ),
+            trials.Draw(share, high, skewed, seed=self.seed + number),
+            method=method,
+            out=Path(out),
+            progress=part(self.progress, number / of, (number + 1) / of, f"trial {number + 1}: "),
+        )
+
     def loaded(self, path: str) -> nn.Module:
         """A network with these weights, in evaluation mode."""
         network = self.recipe.build().to(self.device)
         weights.load(network, Path(path))
         return network.eval()
 
-    def trained(self, samples: Samples, seed: int) -> nn.Module:
-        """The recipe's own training from fresh weights."""
+    def trained(self, samples: Samples, seed: int) -> tuple[nn.Module, Tensor | None]:
+        """The recipe's own training from fresh weights, and what it told of each sample."""
         with seeded(seed):
             network = self.recipe.build().to(self.device)
-        self.recipe.fit(network, samples, seed=seed, progress=self.progress)
-        return network.eval()
+        told = self.recipe.fit(network, samples, seed=seed, progress=self.progress)
+        return network.eval(), told
+
+    def logged(self, told: Tensor | None, out: str) -> bool:
+        """Leave what a training told beside its weights; False where that is no confidence each."""
+        if told is None or not are_confidences(told, len(self.samples)):
+            return False
+        leave(told, Path(out).with_name("confidences.f32"))
+        return True
 
     def mean_score(self, network: nn.Module, samples: Samples) -> float:
         return evaluate(network, samples, self.recipe.scores).mean().item()
@@ -221,11 +273,11 @@ class Bench:
         return 4 * scored * per_sample
 
 
+def confidences_in(path: str | None) -> dict[str, float] | None:
+    """What a training told, by sample id, from a file the supervisor wrote."""
+    return None if path is None else dict(json.loads(Path(path).read_text()))
+
+
 def ids_in(path: str) -> list[str]:
     """Sample ids from a file the supervisor wrote: a JSON list, since ids may hold anything."""
     return list(json.loads(Path(path).read_text()))
-
-
-def part(progress: Progress, start: float, end: float, prefix: str) -> Progress:
-    """Progress of a part of the work, told as progress of the whole."""
-    return lambda share, words: progress(start + (end - start) * share, prefix + words)

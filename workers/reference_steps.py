@@ -1,8 +1,6 @@
 """Trains a generation's references, one after another: whatever else is due comes first."""
 
 import json
-from array import array
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -51,7 +49,7 @@ def keep(desk: Desk, session: Session, job: Job, number: int, made: dict[str, An
     """
     gone = job.training_set & datasets.tombstones(session, job.model.dataset_id)
     ordinals = list(desk.assignment.samples)
-    losses = dict(zip(ordinals, floats(desk, "losses"), strict=True))
+    losses = dict(zip(ordinals, desk.floats("losses"), strict=True))
     left_out = json.loads((desk.folder / "left_out.json").read_text())
     references.add(
         session,
@@ -59,7 +57,7 @@ def keep(desk: Desk, session: Session, job: Job, number: int, made: dict[str, An
         number,
         left_out=Bitmap(ordinals[place] for place in left_out) - gone,
         losses={ordinal: loss for ordinal, loss in losses.items() if ordinal not in gone},
-        unseen=floats(desk, "unseen"),
+        unseen=desk.floats("unseen"),
         weights_digest=made["weights_digest"],
         now=desk.station.clock(),
     )
@@ -68,13 +66,6 @@ def keep(desk: Desk, session: Session, job: Job, number: int, made: dict[str, An
     if gone & desk.assignment.samples or jobs.others_wait(session, job, now=desk.station.clock()):
         job.attempt = 0
         jobs.release(session, job)
-
-
-def floats(desk: Desk, name: str) -> Sequence[float]:
-    """Numbers that the child left in the job's folder."""
-    values = array("f")
-    values.frombytes((desk.folder / f"{name}.f32").read_bytes())
-    return values
 
 
 def generation_of(session: Session, job: Job) -> ModelVersion:

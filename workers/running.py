@@ -11,10 +11,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.db import transaction
-from app.ledger import endings, jobs
+from app.ledger import calibrations, endings, jobs
 from app.ledger.jobs import LeaseLost
 from app.ledger.lineage import Incomplete
-from app.ledger.states import JobState
+from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job
 from workers.child_process import Child, ChildDied, ChildFailed
 from workers.desk import Assignment, Desk
@@ -76,6 +76,8 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
         if job.attempt > station.settings.max_attempts:
             failed_attempt(station, session, job, dict(job.error or EXHAUSTED))
             return None
+        if job.kind is JobKind.CALIBRATE:
+            calibrations.follow(session, job)
         return Assignment.of(session, job)
 
 

@@ -49,11 +49,16 @@ def say(
     left = plan.left_out.nonzero().flatten().tolist()
     (out / "left_out.json").write_text(json.dumps(left))
     for name, values in (("losses", said.losses), ("unseen", said.unseen)):
-        (out / f"{name}.f32").write_bytes(array("f", values.tolist()).tobytes())
+        leave(values, out / f"{name}.f32")
     kept = out / "reference.safetensors"
     digest = weights.save(network, kept)
     kept.unlink()
     return {"weights_digest": digest, "seconds": time.monotonic() - started}
+
+
+def leave(values: Tensor, file: Path) -> None:
+    """Numbers for the supervisor, `[N]`, as float32."""
+    file.write_bytes(array("f", values.tolist()).tobytes())
 
 
 def plan_of(

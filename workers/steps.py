@@ -1,28 +1,29 @@
 """One step per job state: do its work outside any transaction, write it down under the fence."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import endings, jobs, publishing, versions
+from app.ledger import endings, jobs, publishing, training_logs, versions
 from app.ledger.policy import Policy
-from app.ledger.states import JobKind, JobState
+from app.ledger.states import LOW_PRIORITY, JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
-from models.decision import Decision, Route, decide
-from models.hardness.record import Hardness
-from workers import costs, known_scores, reference_steps
+from models.decision import Route
+from workers import calibration_steps, deciding, known_scores, reference_steps
 from workers.child_process import ChildFailed
 from workers.desk import Desk
+
+# Of a decision, what its ledger entry states before anything is run.
+ENTERED = ("route", "reasons", "numbers", "thresholds", "sources")
 
 
 def begin(desk: Desk) -> None:
     """queued -> training or assessing."""
     with desk.held() as (session, job):
-        trains = job.kind in (JobKind.TRAIN, JobKind.REFERENCES)
+        trains = job.kind in (JobKind.TRAIN, *LOW_PRIORITY)
         following = JobState.TRAINING if trains else JobState.ASSESSING
         move(session, job, following, now=desk.station.clock(), attempt=job.attempt)
 
@@ -32,6 +33,7 @@ def train(desk: Desk) -> None:
     made = desk.ask("train", out=str(desk.out("trained")))
     desk.station.store.put(desk.out("trained"))
     with desk.held() as (session, job):
+        keep_log(desk, session, job, made)
         job.run = {"route": "trained", **made}
         move(
             session,
@@ -48,20 +50,21 @@ def assess(desk: Desk) -> None:
     A dry run has succeeded then.
     """
     with desk.held() as (session, job):
-        known = costs.last_training(session, parent_of(session, job))
+        known = versions.last_training(session, parent_of(session, job))
         steering = known_scores.lay(desk, session, job, judging=False)
-    assessed = desk.ask("assess", steering=steering, **known)
+        both = job.training_set | job.forget_set
+        confidences = known_scores.lay_confidences(desk, session, job, both)
+    assessed = desk.ask("assess", steering=steering, confidences=confidences, **known)
     with desk.held() as (session, job):
-        decision = decided(session, job, assessed)
         job.hardness = assessed["hardness"]
-        job.decision = asdict(decision) | {"retrain_seconds": assessed["retrain_seconds"]}
+        job.decision = decision = deciding.decided(session, job, assessed)
         if job.kind is JobKind.ASSESS:
             jobs.finish(
                 session,
                 job,
                 JobState.SUCCEEDED,
                 now=desk.station.clock(),
-                route=decision.route.value,
+                route=decision["route"],
             )
             return
         waits = Policy.of(job.model.policy).approval
@@ -71,24 +74,9 @@ def assess(desk: Desk) -> None:
             job,
             following,
             now=desk.station.clock(),
-            route=decision.route.value,
-            reasons=list(decision.reasons),
-            numbers=dict(decision.numbers),
-            thresholds=dict(decision.thresholds),
+            **{name: decision[name] for name in ENTERED},
         )
         let_wait(session, job)
-
-
-def decided(session: Session, job: Job, assessed: dict[str, Any]) -> Decision:
-    """The route, from what was measured now and in earlier jobs."""
-    policy = Policy.of(job.model.policy)
-    choices = costs.choices(policy)
-    return decide(
-        Hardness.of(assessed["hardness"]),
-        costs.costs(costs.past_jobs(session, job), assessed, choices.route or choices.method),
-        costs.budgets(session, parent_of(session, job), policy),
-        choices,
-    )
 
 
 def unlearn(desk: Desk) -> None:
@@ -107,6 +95,7 @@ def unlearn(desk: Desk) -> None:
         return
     desk.station.store.put(desk.out(route))
     with desk.held() as (session, job):
+        keep_log(desk, session, job, made)
         earlier = (job.run or {}).get("earlier", [])
         job.run = {"route": route, "retrain_seconds": predicted, **made, "earlier": earlier}
         move(
@@ -118,6 +107,12 @@ def unlearn(desk: Desk) -> None:
             weights_sha256=made["weights_digest"],
             movement=made["movement"],
         )
+
+
+def keep_log(desk: Desk, session: Session, job: Job, made: dict[str, Any]) -> None:
+    """Keep how sure the network was of each sample while it was trained, if the recipe told."""
+    if made.pop("logged"):
+        training_logs.keep(session, job, desk.floats("confidences"))
 
 
 def audit(desk: Desk) -> None:
@@ -252,5 +247,10 @@ STEPS: dict[JobKind, Steps] = {
         JobState.QUEUED: begin,
         JobState.TRAINING: reference_steps.train_one,
         JobState.PUBLISHING: reference_steps.finish,
+    },
+    JobKind.CALIBRATE: {
+        JobState.QUEUED: begin,
+        JobState.TRAINING: calibration_steps.try_one,
+        JobState.PUBLISHING: calibration_steps.finish,
     },
 }

@@ -7,7 +7,7 @@ import structlog
 
 from app.db import transaction
 from app.law import add_months
-from app.ledger import batching, clocks, jobs, references, retention, versions
+from app.ledger import batching, clocks, jobs, references, retention, training_logs, versions
 from app.queue import RUN_JOB, ring_after_commit
 from workers import webhooks
 from workers.station import Station
@@ -83,13 +83,14 @@ def purge_version(station: Station, version_id: UUID) -> None:
 def shred(station: Station) -> None:
     """Forget who asked, and for what, where the time for which that is kept is over.
 
-    What references said goes when their generation has ended.
+    What references said, and trainings noted, goes when the generation has ended.
     """
     before = months_before(station.clock(), station.settings.retention_months)
     with transaction(station.sessions) as session:
         overdue = retention.overdue(session, before=before, limit=SHREDDED_AT_ONCE)
         retention.shred_answers(session, before=before)
         references.drop_ended(session)
+        training_logs.drop_ended(session)
     for request_id in overdue:
         with transaction(station.sessions) as session:
             retention.shred(session, request_id, now=station.clock())

@@ -29,6 +29,12 @@ class PolicyFields(BaseModel):
     route: Literal["auto", "hamu", "nabla_tau", "retrain"] = Field(
         "auto", description="`auto` decides by measured hardness and cost; else always this route."
     )
+    restart: Literal["parent", "exact"] = Field(
+        "parent",
+        description="Which weights a job starts from: those in use, or those of the last exact "
+        "version, from which it forgets all that was forgotten since. The latter needs the "
+        "recipe to have these samples still, and the weights not to be purged yet.",
+    )
     approval: bool = Field(False, description="A person must approve each decision.")
     on_inconclusive: Literal["retrain", "approve"] = Field(
         "retrain", description="What follows an audit that could not tell: retrain, or a person."

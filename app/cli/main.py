@@ -9,6 +9,7 @@ from app.cli import (
     keys,
     ledger,
     migrate,
+    model,
     recipe,
     restore_check,
     status,
@@ -34,6 +35,7 @@ app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=down.EPILOG)(down.down)
 app.command(epilog=migrate.EPILOG)(migrate.migrate)
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(model.app, name="model")
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=withdrawals.EPILOG)(withdrawals.withdrawals)
 ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
-from app.ledger import jobs, model_lines, references, versions
+from app.ledger import jobs, model_lines, references, starting, training_logs, versions
 from app.ledger.policy import Policy
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState
@@ -96,6 +96,7 @@ def clear_unneeded(
         else:
             versions.withdraw_those_that_saw(session, line, erasure.samples, parent, now=now)
             references.forget(session, line.id, erasure.samples)
+            training_logs.forget(session, line.id, erasure.samples)
             move(session, erasure, ErasureState.CLEARED, now=now)
             settle(session, erasure.request, now=now)
     return needed
@@ -152,11 +153,12 @@ def make_job(
     session: Session, line: Model, parent: ModelVersion, erasures: list[Erasure], *, now: datetime
 ) -> Job:
     """Queue one job for these erasures."""
+    start = starting.start_for(session, line, parent, union(erasures))
     job = jobs.queue_unlearning(
         session,
         line,
-        parent,
-        union(erasures) & parent.training_set,
+        start.version,
+        start.forget_set,
         due_at=min(erasure.due_at for erasure in erasures),
         now=now,
     )

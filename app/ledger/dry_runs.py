@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import NoLiveVersion, NothingToForget
-from app.ledger import jobs, requests, versions
+from app.ledger import jobs, requests, starting, versions
 from app.ledger.states import JobKind
 from app.ledger.tables import Job, Model
 
@@ -20,12 +20,13 @@ def queue(session: Session, line: Model, samples: Bitmap, *, now: datetime) -> J
             f"version {live.number} of {line.name!r} was trained on none of these samples"
         )
     requests.refuse_everything(line, live, forget_set)
+    start = starting.start_for(session, line, live, samples)
     return jobs.add(
         session,
         line,
         JobKind.ASSESS,
         training_set=live.training_set - forget_set,
-        forget_set=forget_set,
-        parent=live,
+        forget_set=start.forget_set,
+        parent=start.version,
         now=now,
     )

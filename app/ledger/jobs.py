@@ -12,7 +12,13 @@ from sqlalchemy.orm import Session, joinedload
 from app.bitmap import Bitmap
 from app.errors import Conflict, UnknownJob
 from app.evidence.canonical import Json
-from app.ledger.states import ACTIVE_JOB_STATES, CLAIMABLE_JOB_STATES, JobKind, JobState
+from app.ledger.states import (
+    ACTIVE_JOB_STATES,
+    CLAIMABLE_JOB_STATES,
+    LOW_PRIORITY,
+    JobKind,
+    JobState,
+)
 from app.ledger.tables import Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
@@ -137,21 +143,21 @@ def listed(
 
 
 def due(session: Session, *, now: datetime) -> Sequence[UUID]:
-    """Jobs that nobody works on and that may be claimed now: first due first, references last."""
+    """Jobs that nobody works on and that may be claimed now: first due first, low priority last."""
     return session.scalars(
         select(Job.id)
         .where(Job.state.in_(CLAIMABLE_JOB_STATES), free(now))
-        .order_by(Job.kind == JobKind.REFERENCES, Job.due_at.nulls_last(), Job.created_at)
+        .order_by(Job.kind.in_(LOW_PRIORITY), Job.due_at.nulls_last(), Job.created_at)
     ).all()
 
 
 def others_wait(session: Session, job: Job, *, now: datetime) -> bool:
-    """Whether a job that makes a version is due and has no worker."""
+    """Whether a job that is not of low priority is due and has no worker."""
     query = select(Job.id).where(
         Job.state.in_(CLAIMABLE_JOB_STATES),
         free(now),
         Job.id != job.id,
-        Job.kind != JobKind.REFERENCES,
+        Job.kind.not_in(LOW_PRIORITY),
     )
     return session.scalar(query.limit(1)) is not None
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import UnknownSamples
-from app.ledger import datasets, references, versions
+from app.ledger import datasets, references, training_logs, versions
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind
 from app.ledger.tables import Alias, Job, Model, ModelVersion
 
@@ -118,10 +118,12 @@ def aliases_on(
 
 
 def held_aside(session: Session, line: Model, samples: Bitmap) -> list[str]:
-    """What beside its versions holds samples: tables of references, and a version in the making."""
+    """What beside its versions holds samples: references, a log, and a version in the making."""
     found = []
     if count := sum(references.telling(session, line.id, samples).values()):
         found.append(f"{count} references of {line.name!r} still tell of its samples")
+    if training_logs.telling(session, line.id, samples):
+        found.append(f"the log of a training of {line.name!r} still tells of its samples")
     making = session.scalars(
         select(Job).where(
             Job.model_id == line.id,

@@ -13,6 +13,7 @@ class Policy:
     min_subjects: int = 1  # a release that differs by one person tells too much; due dates win
     due_margin_seconds: float = 24 * 3600.0  # start so long before the earliest due date
     route: str = "auto"  # or hamu, nabla_tau, retrain: take this route whatever was measured
+    restart: str = "parent"  # or exact: unlearn from the last exact version, all since then at once
     approval: bool = False  # a second person must approve each decision
     on_inconclusive: str = "retrain"  # or approve: a person decides
     reference_seconds: float = 600.0  # compare with a retrain that is predicted to take no longer

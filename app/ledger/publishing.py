@@ -8,7 +8,15 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Conflict, ForgottenSamples
-from app.ledger import batching, datasets, jobs, model_lines, references, versions
+from app.ledger import (
+    batching,
+    datasets,
+    jobs,
+    model_lines,
+    references,
+    training_logs,
+    versions,
+)
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
 from app.ledger.tables import Erasure, Job, Model, ModelVersion
@@ -42,6 +50,7 @@ def publish_unlearned(
     forgotten = job.forget_set | batching.union(erasures)
     versions.withdraw_those_that_saw(session, job.model, forgotten, version, now=now)
     references.forget(session, job.model_id, forgotten)
+    training_logs.forget(session, job.model_id, forgotten)
     end_older_generations(session, version)
     for erasure in erasures:
         erasure.version_id = version.id
@@ -52,9 +61,10 @@ def publish_unlearned(
 
 
 def end_older_generations(session: Session, version: ModelVersion) -> None:
-    """What references said holds for the versions that descend from one exact training."""
+    """What references said, and a training noted, holds for the versions that descend from it."""
     generation, _ = versions.last_exact(session, version)
     references.drop(session, version.model_id, but=generation)
+    training_logs.drop(session, version.model_id, but=generation)
 
 
 def publish_trained(
@@ -85,6 +95,7 @@ def publish_trained(
 
 def train_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> None:
     """Send a training back to be repeated without what was forgotten meanwhile."""
+    training_logs.discard(session, Job.id == job.id)  # it is about samples that are gone now
     job.training_set -= buried
     if not job.training_set:
         job.error = {"code": "nothing_left", "detail": "all its samples were forgotten meanwhile"}

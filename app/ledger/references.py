@@ -38,6 +38,11 @@ class Design:
     def count(self) -> int:
         return self.parts * (self.steering + self.judging)
 
+    @property
+    def cost(self) -> float:
+        """In retrains: each reference is trained without one part."""
+        return self.count * (self.parts - 1) / self.parts
+
     def judges(self, number: int) -> bool:
         return number >= self.parts * self.steering
 

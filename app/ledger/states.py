@@ -59,6 +59,7 @@ class JobKind(StrEnum):
     UNLEARN = "unlearn"
     ASSESS = "assess"  # a dry run: how hard it would be, and which route it would take
     REFERENCES = "references"  # networks that are scored and destroyed
+    CALIBRATE = "calibrate"  # trials on synthetic forget sets; their networks are destroyed
 
 
 State = RequestState | ErasureState | JobState | VersionState
@@ -115,6 +116,8 @@ ACTIVE_JOB_STATES = (
     JobState.AUDITING,
     JobState.PUBLISHING,
 )
+# Worked on when nothing else is due.
+LOW_PRIORITY = (JobKind.REFERENCES, JobKind.CALIBRATE)
 # A worker may take a job in any active state but the one in which it waits for a person.
 CLAIMABLE_JOB_STATES = tuple(s for s in ACTIVE_JOB_STATES if s is not JobState.AWAITING_APPROVAL)
 OPEN_ERASURE_STATES = (ErasureState.PENDING, ErasureState.BATCHED, ErasureState.ON_HOLD)

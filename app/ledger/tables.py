@@ -30,6 +30,8 @@ from app.ledger.states import (
     VersionState,
 )
 
+ACTIVE_OF = "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind IN"
+
 
 def stored(kind: type[StrEnum]) -> Enum:
     """An enum as text of fixed width, so that a new member needs no new column type."""
@@ -90,7 +92,7 @@ class Model(Table):
 
 
 class Job(Table):
-    """The work that makes a model version by training or unlearning, or that trains references."""
+    """The work that makes a model version, or that measures and prepares what makes one."""
 
     __tablename__ = "jobs"
 
@@ -139,18 +141,15 @@ class Job(Table):
             "uq_jobs_one_active_per_model",
             "model_id",
             unique=True,
-            postgresql_where=text(
-                "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind IN ('train', 'unlearn')"
-            ),
+            postgresql_where=text(f"{ACTIVE_OF} ('train', 'unlearn')"),
         ),
-        # References are trained when nothing else is to be done: they keep nobody waiting.
+        # These are worked on when nothing else is to be done: they keep nobody waiting.
         Index(
-            "uq_jobs_one_training_references",
+            "uq_jobs_one_of_low_priority",
             "model_id",
+            "kind",
             unique=True,
-            postgresql_where=text(
-                "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind = 'references'"
-            ),
+            postgresql_where=text(f"{ACTIVE_OF} ('references', 'calibrate')"),
         ),
         Index("ix_jobs_created", "created_at", "id"),
     )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -14,8 +14,8 @@ from app.errors import Gone, UnknownVersion
 from app.ledger import consumers, entries, model_lines
 from app.ledger.policy import Policy
 from app.ledger.reasons import WithdrawalReason
-from app.ledger.states import VersionState
-from app.ledger.tables import Alias, Model, ModelVersion
+from app.ledger.states import ACTIVE_JOB_STATES, LOW_PRIORITY, VersionState
+from app.ledger.tables import Alias, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
 LIVE = "live"
@@ -87,6 +87,19 @@ def last_exact(session: Session, version: ModelVersion) -> tuple[ModelVersion, i
         version = by_id(session, version.parent_id)
         rounds += 1
     return version, rounds
+
+
+def last_training(session: Session, parent: ModelVersion) -> dict[str, Any]:
+    """`train_seconds` and `train_samples` of the last training that was timed, else None each."""
+    version: ModelVersion | None = parent
+    while version is not None:
+        if "train_seconds" in version.manifest:
+            return {
+                "train_seconds": version.manifest["train_seconds"],
+                "train_samples": version.manifest["train_samples"],
+            }
+        version = None if version.parent_id is None else by_id(session, version.parent_id)
+    return {"train_seconds": None, "train_samples": None}
 
 
 def publish(
@@ -202,11 +215,19 @@ def aliases_of(session: Session, version: ModelVersion) -> list[str]:
 
 
 def to_purge(session: Session, *, now: datetime) -> list[UUID]:
-    """Withdrawn versions whose grace time is over; no training set is read for it."""
+    """Withdrawn versions whose grace time is over, and from which no job under way starts.
+
+    No training set is read for it.
+    """
+    starts = exists().where(
+        Job.parent_version_id == ModelVersion.id,
+        Job.state.in_(ACTIVE_JOB_STATES),
+        Job.kind.not_in(LOW_PRIORITY),  # these may take long, and follow what is live
+    )
     rows = session.execute(
         select(ModelVersion.id, ModelVersion.withdrawn_at, Model.policy)
         .join(Model, Model.id == ModelVersion.model_id)
-        .where(ModelVersion.state == VersionState.WITHDRAWN)
+        .where(ModelVersion.state == VersionState.WITHDRAWN, ~starts)
         .order_by(ModelVersion.withdrawn_at, ModelVersion.id)
     )
     return [

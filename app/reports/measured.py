@@ -4,7 +4,7 @@ The API process has no torch, so it cannot import them; tests/reports hold the t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -196,6 +196,10 @@ class Decision:
     """How long a retrain was predicted to take."""
     escalated_from: str | None = None
     """The route that was decided first, where the job was retrained after all."""
+    advice: str | None = None
+    """Whether references would pay, where there are none."""
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of `numbers` and `thresholds`, by name: where each is from, such as calibration."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,12 @@ def asked(report: JobReport) -> Iterator[str]:
             "without a part of the people; they are scored and destroyed."
         )
         return
+    if report.job.kind is JobKind.CALIBRATE:
+        yield (
+            f"Synthetic forget sets of {report.model.name}, version {report.before.number}, are "
+            "unlearned and retrained, to calibrate its decisions; every network is destroyed."
+        )
+        return
     verb = "would be" if report.job.kind is JobKind.ASSESS else "are to be"
     on_behalf = f", for {many(batch.requests, 'deletion request')}" if batch.requests else ""
     yield (

@@ -21,11 +21,12 @@ Number = int | float | None
 
 @dataclass(frozen=True)
 class Held:
-    """A number, and the threshold that it was held against."""
+    """A number, and the threshold that it was held against; `origin`: where both come from."""
 
     label: str
     measured: Number
     allowed: Number
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,27 @@ def decided_by(decision: Decision) -> list[Held]:
     named = {name: DECIDED_BY.get(name, (name, None)) for name in [*known, *sorted(numbers)]}
     used = {threshold for _, threshold in named.values()}
     return [
-        Held(label, numbers[name], None if threshold is None else thresholds.get(threshold))
+        Held(
+            label,
+            numbers[name],
+            None if threshold is None else thresholds.get(threshold),
+            origin(decision, name, threshold),
+        )
         for name, (label, threshold) in named.items()
     ] + [
-        Held(THRESHOLDS.get(name, name), None, value)
+        Held(THRESHOLDS.get(name, name), None, value, origin(decision, None, name))
         for name, value in thresholds.items()
         if name not in used
     ]
+
+
+def origin(decision: Decision, number: str | None, threshold: str | None) -> str:
+    """Where a number and its threshold come from, as far as the record says."""
+    told = (
+        decision.sources.get("numbers", {}).get(number or ""),
+        decision.sources.get("thresholds", {}).get(threshold or ""),
+    )
+    return " / ".join(dict.fromkeys(filter(None, told)))
 
 
 def hardness(record: Mapping[str, Any]) -> list[tuple[str, Number, str]]:

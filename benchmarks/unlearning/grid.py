@@ -4,18 +4,20 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from benchmarks.unlearning import fastest
 from benchmarks.unlearning.cases import Case, cases, recipe_of
 from benchmarks.unlearning.measured import judged, tow, worth
-from benchmarks.unlearning.methods import WAYS, Settings, Way
+from benchmarks.unlearning.methods import WAYS, Known, Settings, Way
 from benchmarks.unlearning.networks import JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
 from benchmarks.unlearning.rows import Rows, Told, of
 from models.data import Split
 from models.decision import Route
 from models.hardness.measure import measure
 from models.progress import silent
+from models.reference_predictions import Average, Predictions, expected
 from models.references import Table, spread, targets
 from models.unlearning.contract import Diverged
 
@@ -35,6 +37,7 @@ class Comparison:
     data: str
     shelf: Shelf
     steering: Table
+    predictions: tuple[Predictions, ...]  # of the references that steer
     judging: Table
     rows: Rows
     told: Told
@@ -48,6 +51,7 @@ def open_comparison(data: str, folder: Path, told: Told) -> Comparison:
         data=data,
         shelf=shelf,
         steering=shelf.table("steering", PARTS, STEERING_ROUNDS, STEER, told),
+        predictions=shelf.predictions("steering", PARTS, STEERING_ROUNDS, STEER, told),
         judging=shelf.table("judging", PARTS, JUDGING_ROUNDS, JUDGE, told),
         rows=Rows(folder / f"{data}.jsonl"),
         told=told,
@@ -182,13 +186,26 @@ def attempt(
     split: Split,
 ) -> nn.Module | None:
     """The network that a way makes; None where it diverged."""
-    method = way.build(targets(comparison.steering.of(case.forget)))
+    method = way.build(known(comparison, case))
     recipe = comparison.shelf.recipe
     try:
         made = method(parent, split, recipe, seed=seed, progress=silent, **settings)
     except Diverged:
         return None
     return made.network
+
+
+def known(comparison: Comparison, case: Case) -> Known:
+    """What references that steer say of the forget set."""
+    of_forget = comparison.steering.of(case.forget)
+    place = {sample_id: row for row, sample_id in enumerate(comparison.shelf.pool.ids)}
+    rows = torch.tensor([place[sample_id] for sample_id in case.forget])
+    theirs = [one.take(rows) for one in comparison.predictions]
+
+    def distributions(average: Average) -> Tensor:
+        return expected(theirs, of_forget.left_out, average=average)
+
+    return Known(targets(of_forget), distributions)
 
 
 def add(

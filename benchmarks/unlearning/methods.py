@@ -6,18 +6,30 @@ from functools import partial
 
 from torch import Tensor
 
+from models.reference_predictions import Average
 from models.unlearning import METHODS
-from models.unlearning.contract import Method
+from models.unlearning.contract import Method, Unlearned
+from models.unlearning.distil import distil
 from models.unlearning.hamu import hamu
 from models.unlearning.nabla_tau import nabla_tau
 
-Build = Callable[[Tensor], Method]
 Settings = Mapping[str, float]
 
 
 @dataclass(frozen=True)
+class Known:
+    """What steering references say of a forget set: losses `[F]`, and distributions `[F, C]`."""
+
+    targets: Tensor
+    expected: Callable[[Average], Tensor]
+
+
+Build = Callable[[Known], Method]
+
+
+@dataclass(frozen=True)
 class Way:
-    """A name for the table, and the method, given the per-sample targets of the forget set.
+    """A name for the table, and the method, given what references say of the forget set.
 
     `settings`: what may be tried on a data set before the comparison. Ours has one for all.
     """
@@ -60,13 +72,25 @@ def shipped(name: str) -> Way:
     return Way(name, lambda _: METHODS[name], BASELINES[name])
 
 
+def by_targets(method: Callable[..., Unlearned], **settings: float | str) -> Build:
+    """A method that is given a target per sample."""
+    return lambda known: partial(method, targets=known.targets, **settings)
+
+
+def distilled(average: Average) -> Build:
+    """Distillation towards what references predict on average."""
+    return lambda known: partial(distil, targets=known.expected(average))
+
+
 WAYS = (
-    Way("hamu, reference targets", lambda targets: partial(hamu, targets=targets)),
+    Way("hamu, reference targets", by_targets(hamu)),
     Way("hamu, targets by rank", lambda _: hamu),
-    Way("… hinge on the loss", lambda targets: partial(hamu, targets=targets, aim="samples")),
-    Way("… mean loss only", lambda targets: partial(hamu, targets=targets, aim="mean")),
+    Way("… hinge on the loss", by_targets(hamu, aim="samples")),
+    Way("… mean loss only", by_targets(hamu, aim="mean")),
     Way("hamu, as published", lambda _: published_hamu),
     Way("∇τ, as published", lambda _: nabla_tau, rates(1e-3, 3e-3, 1e-2)),
-    Way("∇τ, reference targets", lambda targets: partial(nabla_tau, targets=targets, alpha=0.5)),
+    Way("∇τ, reference targets", by_targets(nabla_tau, alpha=0.5)),
+    Way("distil to p̄", distilled(Average.PROBABILITY)),
+    Way("… log-average", distilled(Average.LOG)),
     *map(shipped, BASELINES),
 )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,7 +12,8 @@ from models import weights
 from models.data import Holdout, Samples
 from models.progress import silent
 from models.recipe import Recipe
-from models.references import Reference, Table, plans, scored
+from models.reference_predictions import Predictions, predicted
+from models.references import Plan, Reference, Table, plans, scored
 from models.references import trained as train_reference
 from models.seeding import seeded
 
@@ -47,7 +48,7 @@ class Shelf:
         self, name: str, parts: int, rounds: int, seed: int, told: Callable[[str], None]
     ) -> Table:
         """References that leave out one of so many parts of the people each; scored, then gone."""
-        drawn = plans(self.pool.owners, parts=parts, rounds=rounds, seed=seed)
+        drawn = self.plans(parts, rounds, seed)
         rows: list[Reference] = []
         for plan in drawn:
             kept = self.folder / f"{name}-{plan.number}.pt"
@@ -60,3 +61,22 @@ class Shelf:
             values: dict[str, Tensor] = torch.load(kept, weights_only=True)
             rows.append(Reference(values["losses"], plan.left_out, values["unseen"]))
         return Table(self.pool.ids, tuple(rows))
+
+    def predictions(
+        self, name: str, parts: int, rounds: int, seed: int, told: Callable[[str], None]
+    ) -> tuple[Predictions, ...]:
+        """What the same references predict, class by class: they are trained again for it."""
+        rows: list[Predictions] = []
+        for plan in self.plans(parts, rounds, seed):
+            kept = self.folder / f"{name}-{plan.number}-predictions.pt"
+            if not kept.exists():
+                told(f"{name} reference {plan.number + 1}, for its predictions")
+                one = predicted(train_reference(self.recipe, self.pool, plan, silent), self.pool)
+                self.folder.mkdir(parents=True, exist_ok=True)
+                torch.save(asdict(one), kept)
+            rows.append(Predictions(**torch.load(kept, weights_only=True)))
+        return tuple(rows)
+
+    def plans(self, parts: int, rounds: int, seed: int) -> tuple[Plan, ...]:
+        """Who is left out by which reference."""
+        return plans(self.pool.owners, parts=parts, rounds=rounds, seed=seed)

@@ -34,6 +34,11 @@ def summary(proxy: Proxy, *, retain: Tensor, forget: Tensor) -> Memorization:
     )
 
 
+def are_confidences(values: Tensor, count: int) -> bool:
+    """Whether these are one number in 0..1 for each of so many samples, as `fit` may return."""
+    return values.shape == (count,) and bool(((values >= 0) & (values <= 1)).all())
+
+
 def confidence_proxy(samples: Samples, confidences: Mapping[str, float]) -> Tensor:
     """One less each sample's mean confidence over training, float64 `[N]`, 0..1.
 

@@ -29,3 +29,5 @@ METHODS: dict[str, Method] = {
     "scrub": scrub,
     "ssd": ssd,
 }
+
+STEERED = ("hamu", "nabla_tau")  # those that take a target per sample, as `targets`

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from models.data import Split
 from models.progress import Progress
@@ -35,10 +35,14 @@ class Trace:
 
 @dataclass(frozen=True)
 class Unlearned:
-    """A new network in evaluation mode, and its trace."""
+    """A new network in evaluation mode, and its trace.
+
+    `confidences`: what the recipe's `fit` told of each retained sample, where it was run, `[R]`.
+    """
 
     network: nn.Module
     trace: Trace
+    confidences: Tensor | None = None
 
 
 class Method(Protocol):

@@ -18,8 +18,8 @@ def retrain(
     require_both_sets(split)
     with seeded(seed):
         fresh = recipe.build().to(device_of(network))
-    recipe.fit(fresh, split.retain, seed=seed, progress=progress)
-    return Unlearned(fresh.eval(), _cost(recipe, len(split.retain)))
+    told = recipe.fit(fresh, split.retain, seed=seed, progress=progress)
+    return Unlearned(fresh.eval(), _cost(recipe, len(split.retain)), told)
 
 
 def _cost(recipe: Recipe, samples: int) -> Trace:

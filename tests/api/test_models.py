@@ -217,6 +217,7 @@ def test_a_policy_is_kept_as_it_was_given(post: Call, get: Call) -> None:
         "min_subjects": 2**31 - 1,
         "due_margin_seconds": 315_360_000.0,
         "route": "nabla_tau",
+        "restart": "exact",
         "approval": True,
         "on_inconclusive": "approve",
         "reference_seconds": 0.5,

@@ -106,7 +106,8 @@ def audited(route: str, references: int) -> Any:
 
 def ran(route: str = "hamu", *, seconds: float = 1.5) -> Any:
     trace = {"stop": "forgotten", "steps": 12, "sample_passes": 4704, "columns": {}, "notes": []}
-    return {"weights_digest": DIGEST, "movement": 0.04, "seconds": seconds, "trace": trace}
+    facts = {"weights_digest": DIGEST, "movement": 0.04, "seconds": seconds, "trace": trace}
+    return facts | {"logged": False}
 
 
 def answers(
@@ -174,6 +175,7 @@ def trained(session: Session) -> Job:
     factories.claim(session, job)
     made = {
         "weights_digest": DIGEST,
+        "logged": False,
         "train_seconds": 3.5,
         "train_samples": 10,
         "scores": {"validation": 0.75, "test": 0.5},

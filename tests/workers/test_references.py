@@ -51,7 +51,10 @@ def test_a_dry_run_says_what_forgetting_would_take(stack: Stack) -> None:
     report = stack.get(f"/v1/jobs/{job}/report")
     assert report["decision"]["route"] in ("hamu", "retrain")
     assert report["decision"]["numbers"]["cost_retrain"] > 0
+    assert report["decision"]["advice"].startswith("A reference table would cost 9 retrains")
     assert report["hardness"]["samples"] == 10
+    # The training's own log says what was memorized; nothing has to be trained for it.
+    assert report["hardness"]["memorization"]["proxy"] == "confidence"
     assert (report["run"], report["audit"], report["after"]) == (None, None, None)
     page = stack.http.get(f"/v1/jobs/{job}/report", headers={"Accept": "text/html"})
     assert "would be forgotten" in page.text

@@ -1,0 +1,171 @@
+"""`lacuna model`: calibrates a model's decisions, and shows what came of it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.cli import data_folder
+from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
+from app.cli.summary import columns, duration
+
+POLL_SECONDS = 0.5
+ENDED = ("succeeded", "failed", "cancelled")
+HEADING = ("SIZE", "DRAWN", "SAMPLES", "MEMORIZED", "STRATUM", "VERDICT", "COST", "FORGET", "TEST")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Look after the models of a running service.
+
+A model's decisions (unlearn, or retrain?) rest on thresholds. Until it is **calibrated** they are
+cautious defaults. A calibration draws synthetic forget sets from the training set, small and large,
+memorized and not, from all strata or one; each is unlearned, retrained and audited. Nobody is
+forgotten, nothing is published, every network is destroyed.
+
+What is learnt from it: the largest share of a stratum, and of memorized samples, that unlearning
+copes with; how many samples may look exposed when nothing is owed; what unlearning costs; how
+often an audit sends it back. A threshold moves only on evidence, and with little of it stays.
+""",
+    epilog="**Start here:** `lacuna model calibrate NAME --dry-run`",
+)
+Name = Annotated[str, typer.Argument(help="The model's name.")]
+Api = Annotated[
+    str | None,
+    typer.Option(help="URL of the service; default: the stack that runs in the data folder."),
+]
+
+
+@app.command(
+    epilog="**Examples**\n\n`lacuna model calibrate faces --dry-run` says what it would cost.\n\n"
+    "`lacuna model calibrate faces` follows it to its end; Ctrl-C stops following, not the job.\n\n"
+    "`lacuna model calibration faces` shows the trials afterwards."
+)
+def calibrate(
+    name: Name,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    api: Api = None,
+) -> None:
+    """Unlearn and retrain synthetic forget sets, and take the decision's thresholds from them.
+
+    It is done at low priority and goes on where it was stopped. The exit code is 0 only if it came
+    to its end.
+    """
+    with service(data_dir, api) as http:
+        typer.echo(cost(read(http, name)["plan"]))
+        if dry_run:
+            return
+        job = answer(http.post(f"/v1/models/{name}:calibrate"))
+        state = follow(http, name, job["id"])
+        found = read(http, name)
+    show(found)
+    if state != "succeeded":
+        fail(f"The job {job['id']} was {state}; its trials are kept, but teach nothing.")
+
+
+@app.command(epilog="**Example:** `lacuna model calibration faces`")
+def calibration(name: Name, data_dir: DataDir = DEFAULT_DATA_DIR, api: Api = None) -> None:
+    """Show the trials of a model's newest calibration, and the thresholds that are in use."""
+    with service(data_dir, api) as http:
+        show(read(http, name))
+
+
+@contextmanager
+def service(data_dir: Path, api: str | None) -> Iterator[httpx2.Client]:
+    """The service that was named, or that of the stack in this folder."""
+    stack = None if api else data_folder.running(data_dir)
+    if api is None and stack is None:
+        fail(f"Nothing runs in {data_dir}. Start it with: lacuna up, or name a service: --api URL")
+    with httpx2.Client(base_url=api or (stack.url if stack else ""), timeout=60) as http:
+        try:
+            yield http
+        except httpx2.TransportError as error:
+            fail(f"The service at {http.base_url} does not answer: {error}")
+
+
+def answer(response: httpx2.Response) -> Any:
+    """The JSON of an answer; a refusal is shown as the service words it."""
+    if response.is_error:
+        problem = response.json()
+        fail(f"{problem.get('title', response.reason_phrase)} {problem.get('detail', '')}".strip())
+    return response.json()
+
+
+def read(http: httpx2.Client, name: str) -> dict[str, Any]:
+    return dict(answer(http.get(f"/v1/models/{name}/calibration")))
+
+
+def cost(plan: dict[str, Any]) -> str:
+    """What a calibration takes, before anybody pays it."""
+    taking = "" if plan["seconds"] is None else f", some {duration(plan['seconds'])} here"
+    return (
+        f"{plan['trials']} trials, each unlearned, retrained and audited: "
+        f"about {plan['retrains']:g} retrains{taking}."
+    )
+
+
+def follow(http: httpx2.Client, name: str, job_id: str) -> str:
+    """Show how far it is until it has ended; returns how it ended."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, highlight=False),
+    )
+    with bar:
+        task = bar.add_task("waiting for a worker", total=1.0)
+        while True:
+            job = answer(http.get(f"/v1/jobs/{job_id}"))
+            told = job["progress"]
+            bar.update(task, completed=told["share"], description=told["words"] or job["state"])
+            if job["state"] in ENDED:
+                return str(job["state"])
+            time.sleep(POLL_SECONDS)
+
+
+def show(found: dict[str, Any]) -> None:
+    """The trials, a line each, and what decisions take from them."""
+    if found["job"] is None:
+        typer.echo(f"Never calibrated: defaults are in use. {cost(found['plan'])}")
+        return
+    typer.echo(f"Calibration {found['job']}: {found['state']}")
+    typer.echo(columns([HEADING, *map(row, found["cells"])]))
+    typer.echo("\n".join(taught(found["taught"])))
+
+
+def row(cell: dict[str, Any]) -> tuple[str, ...]:
+    """One trial; in the end the mean scores, less those of the retrained network."""
+    drawn = " ".join(word for word in ("memorized", "skewed") if cell[word]) or "at random"
+    seconds, gaps = cell["seconds"], cell["gaps"]
+    memorized = cell["memorized_share"]
+    return (
+        f"{cell['share']:.0%}",
+        drawn,
+        str(cell["samples"]),
+        "" if memorized is None else f"{memorized:.0%}",
+        f"{cell['stratum_share']:.0%}",
+        cell["verdict"],
+        f"{seconds['unlearn'] / seconds['retrain']:.2f}",
+        *(f"{gaps[of]:+.3f}" if gaps else "" for of in ("forget", "test")),
+    )
+
+
+def taught(known: dict[str, Any] | None) -> Iterator[str]:
+    """What is in use, in a few lines."""
+    if known is None:
+        yield "Decisions use defaults alone."
+        return
+    yield f"Decisions by {known['method']} with {known['rule']} targets use, of job {known['job']}:"
+    for name in ("stratum_share", "memorized_share", "exposed_share", "unlearn_share"):
+        value = known[name]
+        yield f"  {name:<16} {'the default' if value is None else f'{value:.3g}'}"
+    yield f"  {'escalated':<16} {known['escalated']} of {known['trials']}"

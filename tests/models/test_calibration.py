@@ -1,0 +1,195 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.calibration import (
+    Calibration,
+    Trial,
+    calibrate,
+    exposed_share,
+    upper_mean,
+)
+from models.decision import Policy
+from models.hardness.record import TargetRule
+
+DEFAULTS = Policy()
+VERDICTS = ("pass", "inconclusive", "escalate", "diverged")
+shares = st.floats(0, 1)
+trial_kinds = st.builds(
+    Trial,
+    high=st.booleans(),
+    skewed=st.booleans(),
+    rule=st.just(TargetRule.MATCHED),
+    memorized=shares,
+    stratum=shares,
+    verdict=st.sampled_from(VERDICTS),
+    unlearn=st.floats(0.01, 2),
+)
+
+
+def make_trial(*, verdict: str = "pass", **changed: object) -> Trial:
+    """An ordinary one that passed."""
+    usual = Trial(
+        high=False,
+        skewed=False,
+        rule=TargetRule.MATCHED,
+        memorized=0.1,
+        stratum=0.05,
+        verdict=verdict,
+        unlearn=0.1,
+    )
+    return replace(usual, **changed)  # type: ignore[arg-type]  # a test names fields freely
+
+
+def learnt(*trials: Trial) -> Calibration:
+    return calibrate(trials)
+
+
+def limits(found: Calibration) -> tuple[float, float]:
+    policy = found.applied_to(DEFAULTS)
+    return policy.stratum_share, policy.memorized_share
+
+
+def test_only_trials_that_were_aimed_as_most_were_are_learnt_from() -> None:
+    aimed = make_trial(rule=TargetRule.REFERENCE, skewed=True, stratum=0.3, verdict="escalate")
+
+    found = learnt(make_trial(), make_trial(), aimed)
+
+    assert (found.rule, found.trials, found.thresholds) == (TargetRule.MATCHED, 2, {})
+    assert learnt(make_trial(), aimed, aimed).rule is TargetRule.REFERENCE
+
+
+def test_trials_that_pass_below_the_defaults_leave_them_as_they_are() -> None:
+    found = learnt(*[make_trial()] * 8)
+
+    assert found.thresholds == {}
+    assert limits(found) == (DEFAULTS.stratum_share, DEFAULTS.memorized_share)
+
+
+def test_one_failure_lowers_a_threshold_to_the_largest_share_below_it_that_passed() -> None:
+    small, large = make_trial(skewed=True, stratum=0.3), make_trial(skewed=True, stratum=0.4)
+
+    found = learnt(make_trial(), small, replace(large, verdict="escalate"))
+
+    assert found.stratum_share == 0.3
+
+
+def test_where_little_passed_below_a_failure_half_of_what_failed_is_allowed() -> None:
+    large = make_trial(skewed=True, stratum=0.4, verdict="diverged")
+
+    assert learnt(large).stratum_share == 0.2
+    assert learnt(make_trial(stratum=0.05), large).stratum_share == 0.2
+
+
+def test_a_random_set_that_fails_is_blamed_on_no_share_but_on_unlearning() -> None:
+    found = learnt(make_trial(verdict="escalate"), make_trial())
+
+    assert found.thresholds == {}
+    assert (found.trials, found.escalated) == (2, 1)
+
+
+def test_two_passes_beyond_the_default_raise_a_threshold_and_one_does_not() -> None:
+    high = make_trial(high=True, memorized=0.9), make_trial(high=True, memorized=0.7)
+
+    assert learnt(make_trial(), *high).memorized_share == 0.7
+    assert learnt(make_trial(), high[0]).memorized_share is None
+
+
+def test_a_failure_that_has_another_excuse_only_keeps_a_threshold_from_rising() -> None:
+    high = make_trial(high=True, memorized=0.9), make_trial(high=True, memorized=0.7)
+    both = make_trial(high=True, skewed=True, memorized=0.6, stratum=0.3, verdict="escalate")
+
+    found = learnt(make_trial(), *high, both)
+
+    assert found.memorized_share is None
+    assert found.stratum_share is None
+
+
+def test_an_audit_that_could_not_tell_moves_no_threshold_but_counts_as_escalated() -> None:
+    found = learnt(make_trial(), make_trial(verdict="inconclusive", skewed=True, stratum=0.3))
+
+    assert found.thresholds == {}
+    assert (found.trials, found.escalated) == (2, 1)
+
+
+def test_trials_that_the_decision_would_retrain_count_for_neither_cost_nor_risk() -> None:
+    hard = make_trial(high=True, memorized=0.9, verdict="escalate", unlearn=5.0)
+
+    found = learnt(make_trial(), make_trial(), hard)
+
+    assert (found.trials, found.escalated) == (2, 0)
+    assert found.unlearn_share == pytest.approx(0.1)
+
+
+def test_with_references_nobody_asks_what_was_memorized() -> None:
+    aimed = [
+        make_trial(rule=TargetRule.REFERENCE, high=True, memorized=0.9, verdict="escalate"),
+        make_trial(rule=TargetRule.REFERENCE),
+    ]
+
+    found = learnt(*aimed)
+
+    assert found.memorized_share is None
+    assert (found.trials, found.escalated) == (2, 1)
+
+
+def test_nothing_is_owed_where_as_few_samples_are_exposed_as_in_retrained_networks() -> None:
+    around = [make_trial(exposed=0.5, retrained=value) for value in (0.02, 0.03, 0.04, 0.05)]
+
+    assert exposed_share(around) == pytest.approx(0.035)
+    assert exposed_share([replace(one, exposed=0.02) for one in around]) == 0.01
+    assert exposed_share(around[:3]) is None
+
+
+def test_few_trials_promise_little() -> None:
+    assert upper_mean([0.1]) is None
+    assert upper_mean([0.1, 0.3]) == pytest.approx(0.3)
+
+
+def test_a_calibration_is_read_back_as_it_was_written() -> None:
+    found = learnt(make_trial(), make_trial(verdict="escalate", skewed=True, stratum=0.2))
+
+    assert Calibration.of(found.record()) == found
+
+
+@given(trials=st.lists(trial_kinds, min_size=1, max_size=10), more=trial_kinds)
+def test_a_pass_more_never_lowers_a_threshold(trials: list[Trial], more: Trial) -> None:
+    before = limits(learnt(*trials))
+    after = limits(learnt(*trials, replace(more, verdict="pass")))
+
+    assert all(new >= old for old, new in zip(before, after, strict=True))
+
+
+@given(trials=st.lists(trial_kinds, min_size=1, max_size=10), more=trial_kinds)
+def test_a_failure_more_never_raises_a_threshold(trials: list[Trial], more: Trial) -> None:
+    before = limits(learnt(*trials))
+    after = limits(learnt(*trials, replace(more, verdict="escalate")))
+
+    assert all(new <= old for old, new in zip(before, after, strict=True))
+
+
+@given(trials=st.lists(trial_kinds, min_size=1, max_size=10), which=st.integers(0, 9))
+def test_a_trial_that_fails_instead_never_raises_a_threshold(
+    trials: list[Trial], which: int
+) -> None:
+    worse = list(trials)
+    worse[which % len(trials)] = replace(trials[which % len(trials)], verdict="escalate")
+
+    before, after = limits(learnt(*trials)), limits(learnt(*worse))
+
+    assert all(new <= old for old, new in zip(before, after, strict=True))
+
+
+@given(trials=st.lists(trial_kinds, min_size=1, max_size=10), order=st.randoms())
+def test_the_order_of_trials_does_not_matter(trials: list[Trial], order: object) -> None:
+    shuffled = sorted(trials, key=lambda _: order.random())  # type: ignore[attr-defined]
+
+    first, again = learnt(*trials), learnt(*shuffled)
+
+    assert (first.thresholds, first.trials, first.escalated) == (
+        again.thresholds,
+        again.trials,
+        again.escalated,
+    )

@@ -1,0 +1,159 @@
+"""What the end of a calibration leaves behind, and what the next decision makes of it."""
+
+from dataclasses import asdict
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.db import transaction
+from app.ledger import calibrations, dry_runs, model_lines
+from app.ledger.calibrations import CELLS
+from app.ledger.log_tables import LedgerEntry
+from app.ledger.states import JobState
+from app.ledger.tables import Job
+from app.ledger.transitions import move
+from models.hardness.record import Hardness, TargetRule
+from tests.factories import NOW, claim, make_dataset, make_model, make_version, ordinals
+from tests.models.test_decision import make_deficit, make_hardness
+from workers import calibration_steps
+from workers.deciding import decided
+from workers.desk import Assignment, Desk
+from workers.station import Station
+
+
+def hardness(*, stratum: float = 0.1, rule: str = "matched") -> Hardness:
+    usual = make_hardness(deficit=make_deficit(1.0, rule=rule, spread=None, exposed=None))
+    record = asdict(usual)
+    record["shares"]["strata"] = {"3": stratum}
+    return Hardness.of(record)
+
+
+def outcome(number: int) -> dict[str, Any]:
+    """Every trial passes but the large one of one stratum."""
+    kind = CELLS[number]
+    fails = (kind.share, kind.high, kind.skewed) == (0.05, False, True)
+    return {
+        "method": "hamu",
+        "verdict": "escalate" if fails else "pass",
+        "seconds": {"unlearn": 0.4, "retrain": 2.0, "assess": 0.1, "audit": 0.1},
+        "hardness": asdict(hardness(stratum=0.4 if kind.skewed else 0.1)),
+        "retrained_exposed": None,
+        "destroyed": [f"{number:064x}"],
+    }
+
+
+def calibrated(station: Station) -> Desk:
+    """The desk of a worker that has made all trials."""
+    with transaction(station.sessions) as session:
+        line = make_model(session, make_dataset(session))
+        make_version(session, line)
+        job = calibrations.queue(session, line, now=NOW)
+        claim(session, job)
+        move(session, job, JobState.TRAINING, now=NOW)
+        for number in range(len(CELLS)):
+            calibrations.add(session, job, number, outcome(number), now=NOW)
+        move(session, job, JobState.PUBLISHING, now=NOW)
+        session.refresh(job, ["model"])
+        assignment = Assignment.of(session, job)
+    # The last step asks nothing of the child, and has no progress to tell.
+    return Desk(
+        station, assignment, station.settings.data_dir, cast("Any", None), cast("Any", None)
+    )
+
+
+def dry_run(session: Session) -> Job:
+    line = model_lines.get(session, "faces")
+    ada = ordinals(session, line.dataset, "ada")
+    job = dry_runs.queue(session, line, ada, now=NOW)
+    session.refresh(job, ["model"])
+    return job
+
+
+def assessed(**measured: Any) -> dict[str, Any]:
+    return {
+        "hardness": asdict(hardness(**measured)),
+        "retrain_seconds": 100.0,
+        "audit_seconds": 1.0,
+    }
+
+
+def test_the_end_is_entered_with_what_was_learnt_and_what_was_destroyed(station: Station) -> None:
+    desk = calibrated(station)
+
+    calibration_steps.finish(desk)
+
+    with transaction(station.sessions) as session:
+        kinds = session.scalars(select(LedgerEntry.kind).order_by(LedgerEntry.id)).all()
+        job = session.get_one(Job, desk.assignment.job_id)
+        row = calibrations.known(session, job.model_id)
+        assert kinds[-2:] == ["model.calibrated", "job.succeeded"]
+        assert job.state is JobState.SUCCEEDED
+        assert row is not None
+        assert row.method == "hamu"
+        # The trials that stay within half of what failed: all but the skewed ones.
+        assert row.taught == {
+            "rule": "matched",
+            "stratum_share": 0.2,
+            "memorized_share": None,
+            "exposed_share": None,
+            "unlearn_share": pytest.approx(0.2),
+            "trials": 4,
+            "escalated": 0,
+        }
+
+
+def test_the_next_decision_uses_it_and_says_where_every_number_is_from(station: Station) -> None:
+    calibration_steps.finish(calibrated(station))
+
+    with transaction(station.sessions) as session:
+        easy = decided(session, dry_run(session), assessed())
+        skewed = decided(session, dry_run(session), assessed(stratum=0.3))
+
+    assert (easy["numbers"]["cost_unlearn"], easy["numbers"]["p_escalate"]) == (
+        pytest.approx(20.0),
+        pytest.approx(1 / 6),
+    )
+    assert easy["route"] == "hamu"
+    assert skewed["route"] == "retrain"
+    assert "Stratum 3 would lose 30%" in skewed["reasons"][0]
+    numbers, limits = easy["sources"]["numbers"], easy["sources"]["thresholds"]
+    assert numbers["p_escalate"] == numbers["cost_unlearn"] == "calibration"
+    assert (numbers["cost_retrain"], numbers["rounds"]) == ("measured", "ledger")
+    assert (limits["stratum_share"], limits["memorized_share"]) == ("calibration", "default")
+    assert (limits["max_rounds"], limits["sigmas"]) == ("policy", "default")
+    assert numbers.keys() == easy["numbers"].keys()
+    assert limits.keys() == easy["thresholds"].keys()
+
+
+def test_a_job_that_is_aimed_otherwise_uses_defaults(station: Station) -> None:
+    calibration_steps.finish(calibrated(station))
+
+    with transaction(station.sessions) as session:
+        aimed = decided(session, dry_run(session), assessed(rule=TargetRule.REFERENCE.value))
+
+    assert aimed["numbers"]["p_escalate"] == 0.5
+    assert aimed["sources"]["numbers"]["p_escalate"] == "default"
+    assert aimed["sources"]["thresholds"]["stratum_share"] == "default"
+
+
+def test_another_method_uses_defaults(station: Station) -> None:
+    calibration_steps.finish(calibrated(station))
+
+    with transaction(station.sessions) as session:
+        job = dry_run(session)
+        model_lines.change_policy(session, job.model, {"route": "nabla_tau"}, now=NOW)
+        forced = decided(session, job, assessed())
+
+    assert forced["sources"]["numbers"]["cost_unlearn"] == "default"
+
+
+def test_references_are_advised_where_there_are_none(station: Station) -> None:
+    with transaction(station.sessions) as session:
+        make_version(session, make_model(session, make_dataset(session)))
+        blind = decided(session, dry_run(session), assessed())
+        aimed = decided(session, dry_run(session), assessed(rule=TargetRule.REFERENCE.value))
+
+    assert blind["advice"].startswith("A reference table would cost 9 retrains and pay after 9")
+    assert aimed["advice"] is None

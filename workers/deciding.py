@@ -1,0 +1,87 @@
+"""Gathers what a decision rests on: what was measured, what is known, what the policy says."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.ledger import calibrations, references, versions
+from app.ledger.policy import Policy
+from app.ledger.tables import Job
+from models.calibration import Calibration
+from models.decision import Decision, Route, decide
+from models.hardness.record import Hardness, TargetRule
+from models.table_advice import table_advice
+from workers import costs
+from workers.costs import Source
+
+FROM_LEDGER = ("rounds", "share")
+DERIVED = ("cost_expected", "deficit_band")
+CALIBRATED = ("stratum_share", "memorized_share", "exposed_share")
+
+
+def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, Any]:
+    """The record of a decision, from what was measured now, in trials and in earlier jobs.
+
+    Beside the decision itself: how long a retrain will take, and whether references would pay.
+    """
+    assert job.parent_version_id is not None
+    policy, hardness = Policy.of(job.model.policy), Hardness.of(assessed["hardness"])
+    plain = costs.choices(policy)
+    method, past = plain.route or plain.method, costs.past_jobs(session, job)
+    known = calibration_for(session, job, method, hardness.deficit.rule)
+    with_table = calibration_for(session, job, method, TargetRule.REFERENCE)
+    choices = costs.choices(policy, known)
+    priced = costs.priced(past, assessed, method, known)
+    parent = versions.by_id(session, job.parent_version_id)
+    budgets = costs.budgets(session, parent, policy)
+    decision = decide(hardness, priced.costs, budgets, choices)
+    advised = table_advice(
+        hardness,
+        priced.costs,
+        budgets,
+        choices,
+        aimed_costs=costs.priced(past, assessed, method, with_table).costs,
+        table_cost=references.DESIGN.cost,
+        trains_reference=priced.costs.retrain <= policy.reference_seconds,
+    )
+    told = asdict(replace(decision, sources=sources(decision, priced.sources, known)))
+    return told | {
+        "route": decision.route.value,
+        "reasons": list(decision.reasons),
+        "retrain_seconds": priced.costs.retrain,
+        "advice": None if advised is None else advised.sentence,
+    }
+
+
+def calibration_for(
+    session: Session, job: Job, method: Route, rule: TargetRule
+) -> Calibration | None:
+    """The model's calibration, if its trials were aimed as this job is, and by the same method."""
+    row = calibrations.known(session, job.model_id)
+    if row is None or row.method != method:
+        return None
+    known = Calibration.of(row.taught)
+    return known if known.rule is rule else None
+
+
+def sources(
+    decision: Decision, of_costs: Mapping[str, str], known: Calibration | None
+) -> dict[str, dict[str, str]]:
+    """Where every number and every threshold of the record comes from."""
+    calibrated = {} if known is None else known.thresholds
+    limits = dict.fromkeys(("sigmas", *CALIBRATED), Source.DEFAULT)
+    limits |= dict.fromkeys(calibrated, Source.CALIBRATION)
+    limits |= dict.fromkeys(("max_rounds", "max_share"), Source.POLICY)
+    found = dict(of_costs) | dict.fromkeys(FROM_LEDGER, Source.LEDGER)
+    return {
+        kind: {
+            name: str(Source.DERIVED if name in DERIVED else told.get(name, Source.MEASURED))
+            for name in names
+        }
+        for kind, names, told in (
+            ("numbers", decision.numbers, found),
+            ("thresholds", decision.thresholds, limits),
+        )
+    }
