@@ -33,7 +33,7 @@ from app.errors import (
     UnknownRequest,
     UnknownSamples,
 )
-from app.law import gdpr_due
+from app.law import Law, dates
 from app.ledger import clocks, datasets, idempotency, requests
 from app.ledger.clocks import Clock
 from app.ledger.states import FINAL_REQUEST_STATES, RequestState
@@ -72,6 +72,9 @@ class DeletionRequestCreate(BaseModel):
         None,
         ge=EARLIEST,
         description="When the person asked; the legal period runs from then. Default: now.",
+    )
+    law: Law = Field(
+        Law.GDPR, description="Under which law the person asked; all dates follow from it."
     )
 
     @model_validator(mode="after")
@@ -199,12 +202,15 @@ def submission(
         raise Malformed(
             "received_at lies in the future", Fault("/received_at", "in_the_future", "not yet")
         )
+    due = dates(body.law, received_at, zone=ZoneInfo(settings.timezone))
     return requests.Submission(
         samples=samples_of(session, body, key),
         subject_key=key,
         received_at=received_at,
-        due_at=gdpr_due(received_at, zone=ZoneInfo(settings.timezone)),
+        due_at=due.due_at,
         external_id=body.external_id,
+        law=body.law,
+        confirm_by=due.confirm_by,
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from app.law import Law
 from app.ledger import clocks
 from app.ledger.clocks import Clock
 from app.ledger.reasons import ExtensionReason
@@ -35,7 +36,7 @@ class ErasureRead(BaseModel):
 
 
 class ExtensionRead(BaseModel):
-    """An extension of the due date (GDPR, article 12(3), second sentence)."""
+    """An extension of the due date (GDPR, article 12(3); CCPA, section 7021(b))."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -52,8 +53,15 @@ class DeletionRequestRead(BaseModel):
     external_id: str | None = Field(description="Your id for it.", examples=["T-2026-17"])
     state: RequestState = Field(description="The least advanced of its erasures.")
     sample_count: int = Field(description="Samples that it was resolved to.", examples=[20])
+    law: Law = Field(description="Under which law the person asked.")
     received_at: datetime = Field(description="When the person asked.")
-    due_at: datetime = Field(description="By when it must be answered (GDPR, article 12(3)).")
+    confirm_by: datetime | None = Field(
+        description="By when the person must have been told that it was received (CCPA, section "
+        "7021(a)); the GDPR has no such date."
+    )
+    due_at: datetime = Field(
+        description="By when it must be answered (GDPR, article 12(3); CCPA, section 7021(b))."
+    )
     extension: ExtensionRead | None = Field(description="Why it is due later than at first.")
     at_risk: bool = Field(description="Open, and its due date is near or past.")
     overdue: bool = Field(description="Open, and its due date is past.")

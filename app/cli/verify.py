@@ -90,9 +90,10 @@ def summary(predicate: Mapping[str, Any]) -> tuple[str, ...]:
 def of_request(predicate: Mapping[str, Any]) -> str:
     event, (request,) = predicate["event"], predicate["requests"]
     count, due = predicate["forget_set"]["count"], predicate["due_at"]
+    law = predicate.get("law", "gdpr").upper()
     return (
-        f"Request {request}, received {predicate['received_at']} and due {due}, over {count} "
-        f"samples, was {event} {predicate[f'{event}_at']}."
+        f"Request {request}, received {predicate['received_at']} and due {due} under the {law}, "
+        f"over {count} samples, was {event} {predicate[f'{event}_at']}."
     )
 
 

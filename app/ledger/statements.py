@@ -82,7 +82,9 @@ def of_request(
         "event": event,
         "requests": [str(request.id)],
         "forget_set": committed(forget_set),
+        "law": request.law.value,
         "received_at": moment(request.received_at),
+        "confirm_by": request.confirm_by and moment(request.confirm_by),
         "due_at": moment(request.due_at),
     }
 
