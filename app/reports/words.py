@@ -1,5 +1,7 @@
 """What states, routes, sets and numbers are called in front of people, and what they mean."""
 
+from app.law import Law
+from app.ledger.reasons import DenialReason, ExtensionReason
 from app.ledger.states import ErasureState, JobState, RequestState, VersionState
 from app.reports import measured
 
@@ -31,8 +33,25 @@ ERASURE_STATES = {
     ErasureState.BATCHED: "being carried out",
     ErasureState.FORGOTTEN: "forgotten",
     ErasureState.CLEARED: "already gone",
-    ErasureState.CANCELLED: "taken back",
+    ErasureState.CANCELLED: "left as it was",
     ErasureState.ON_HOLD: "waiting for a person",
+}
+LAWS = {
+    Law.GDPR: "GDPR (European Union)",
+    Law.CCPA: "CCPA (California)",
+}
+EXTENSIONS = {
+    ExtensionReason.COMPLEXITY: "it is complex",
+    ExtensionReason.NUMBER_OF_REQUESTS: "there are many requests to answer",
+}
+DENIALS = {
+    DenialReason.SUSPECTED_FRAUD: "it looked like fraud",
+    DenialReason.INSUFFICIENT_VERIFICATION: "it could not be made sure that it came from you",
+    DenialReason.NO_MATCH: "nothing could be matched with you",
+    DenialReason.CLAIM_NOT_COVERED: "the law does not give this right in your case",
+    DenialReason.OUTSIDE_JURISDICTION: "the law that you named does not apply",
+    DenialReason.TOO_MANY_REQUESTS: "you have asked too often",
+    DenialReason.OTHER: "of another reason, which the notice to you gives",
 }
 CHANGES = {
     VersionState.CANDIDATE: "made",
