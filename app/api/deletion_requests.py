@@ -35,7 +35,6 @@ from app.errors import (
 )
 from app.law import Law, dates
 from app.ledger import clocks, datasets, idempotency, requests
-from app.ledger.clocks import Clock
 from app.ledger.states import FINAL_REQUEST_STATES, RequestState
 from app.queue import CONSIDER_MODEL, ring_after_commit
 from app.subjects import MAX_LENGTH, subject_key
@@ -132,7 +131,7 @@ def submit_deletion_request(
         request = requests.submit(session, submission(session, body, key, settings, now), now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
-        return 202, DeletionRequestRead.of(request, Clock()).model_dump(mode="json")
+        return 202, shown(session, request).model_dump(mode="json")
 
     status, answer = idempotency.once(
         session,

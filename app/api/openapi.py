@@ -13,6 +13,7 @@ IN_PATHS = {
     "number": "The version's number within its model: 1, 2, 3, …",
     "job_id": "The job's id.",
     "request_id": "The deletion request's id.",
+    "derived_id": "The derived version's id.",
     "code": "One of the codes listed at /problems.",
 }
 SCHEMAS = "#/components/schemas/{model}"

@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from app.api.derived import DerivedRead
 from app.law import Law
-from app.ledger import clocks
+from app.ledger import clocks, derived, requests
 from app.ledger.clocks import Clock
 from app.ledger.reasons import ExtensionReason
 from app.ledger.states import ErasureState, RequestState
@@ -67,19 +68,27 @@ class DeletionRequestRead(BaseModel):
     overdue: bool = Field(description="Open, and its due date is past.")
     finished_at: datetime | None = Field(description="When it came to its end.")
     erasures: list[ErasureRead] = Field(description="One per model that saw any of the samples.")
+    derived: list[DerivedRead] | None = Field(
+        None,
+        description="Versions derived elsewhere from one that saw any of the samples; those that "
+        "are `withdrawn` are outstanding, whatever the request's state. Null in lists.",
+    )
 
     @classmethod
     def of(cls, request: DeletionRequest, clock: Clock) -> Self:
-        derived = {
+        made = {
             "extension": clock.extension and ExtensionRead.model_validate(clock.extension),
             "at_risk": clock.at_risk,
             "overdue": clock.overdue,
             "erasures": [ErasureRead.of(erasure) for erasure in request.erasures],
         }
-        plain = {name: getattr(request, name) for name in cls.model_fields if name not in derived}
-        return cls(**plain, **derived)
+        own = cls.model_fields.keys() - made.keys() - {"derived"}
+        return cls(**{name: getattr(request, name) for name in own}, **made)
 
 
 def shown(session: Session, request: DeletionRequest) -> DeletionRequestRead:
-    """A request as it stands, its clock included."""
-    return DeletionRequestRead.of(request, clocks.of(session, [request])[request.id])
+    """A request as it stands, with its clock and what it reaches elsewhere."""
+    told = DeletionRequestRead.of(request, clocks.of(session, [request])[request.id])
+    samples = requests.resolved(session, request.id)
+    told.derived = [DerivedRead.of(child) for child in derived.reached(session, samples)]
+    return told

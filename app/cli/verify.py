@@ -82,7 +82,11 @@ def sections(verified: Verified) -> Iterator[tuple[str, tuple[str, ...]]]:
 def summary(predicate: Mapping[str, Any]) -> tuple[str, ...]:
     """The statement in a few sentences; it may be of a later form than this program knows."""
     try:
-        return (of_request(predicate), *map(of_outcome, predicate.get("outcomes", [])))
+        return (
+            of_request(predicate),
+            *map(of_outcome, predicate.get("outcomes", [])),
+            *map(of_derived, predicate.get("derived", [])),
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
         return ("what this program is too old to put in words; look into the envelope's payload",)
 
@@ -108,6 +112,20 @@ def of_outcome(outcome: Mapping[str, Any]) -> str:
     verdict = "It was not audited." if audit is None else f"The audit said: {audit['verdict']}."
     route, old_number = job["method"], job["parent"]["number"]
     return f"{told} The route {route} made it in the place of version {old_number}. {verdict}"
+
+
+def of_derived(child: Mapping[str, Any]) -> str:
+    """A version that somebody else made of one of the model's, in a sentence."""
+    told = {
+        "in_use": "it is in use",
+        "withdrawn": "its owner had not confirmed by then that it is out of use",
+        "confirmed": f"its owner confirmed {child['confirmed_at']} that it is out of use",
+    }[child["state"]]
+    how = child["how"].replace("_", " ")
+    return (
+        f"Derived elsewhere from model {child['model']}, version {child['version']} ({how}): "
+        f"{child['name']}; {told}."
+    )
 
 
 def printable(text: str) -> str:

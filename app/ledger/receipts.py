@@ -14,7 +14,7 @@ from app.evidence import dsse, receipt, statement
 from app.evidence.receipt import Entry
 from app.evidence.statement import PAYLOAD_TYPE, Statement
 from app.evidence.strict import to_base64
-from app.ledger import entries, forget_sets, statements, tree
+from app.ledger import derived, entries, forget_sets, statements, tree
 from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload
 from app.ledger.states import FINAL_REQUEST_STATES
 from app.ledger.tables import DeletionRequest
@@ -55,7 +55,8 @@ def state_completion(
 ) -> None:
     """State what a request came to."""
     forget_set = forget_sets.committed(session, request.id, samples)
-    stated = statements.completed(session, request, forget_set, now=now)
+    reached = derived.reached(session, samples)
+    stated = statements.completed(session, request, forget_set, reached, now=now)
     append(session, request, Stage.COMPLETED, stated, now=now)
 
 

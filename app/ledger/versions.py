@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import UnknownVersion
-from app.ledger import entries, model_lines
+from app.ledger import derived, entries, model_lines
 from app.ledger.policy import Policy
 from app.ledger.states import VersionState
 from app.ledger.tables import Alias, Model, ModelVersion
@@ -152,7 +152,10 @@ def point(
 def withdraw_those_that_saw(
     session: Session, line: Model, samples: Bitmap, successor: ModelVersion, *, now: datetime
 ) -> list[ModelVersion]:
-    """Withdraw every published version of the model that was trained on any of the samples."""
+    """Withdraw every published version of the model that was trained on any of the samples.
+
+    What others derived from them is withdrawn with them.
+    """
     withdrawn = [
         version
         for version in listed(session, line)
@@ -171,6 +174,7 @@ def withdraw_those_that_saw(
             number=version.number,
             successor=successor.number,
         )
+    derived.withdraw_children(session, withdrawn, now=now)
     return withdrawn
 
 

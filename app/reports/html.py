@@ -72,6 +72,7 @@ def request_page(report: RequestReport, digest: str, *, still: bool = False) -> 
             (outcome, summaries.of_outcome(outcome, report.request.state))
             for outcome in report.outcomes
         ],
+        derived=[(child, summaries.of_derived(child)) for child in report.derived],
         reload_seconds=None if report.final or still else RELOAD_SECONDS,
     )
 

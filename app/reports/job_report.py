@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from app.ledger import jobs, versions
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Dataset, Erasure, Job, ModelVersion
+from app.reports import derivations
 from app.reports.clocks import Carried, carried
+from app.reports.derivations import Derived
 from app.reports.facts import Step, Version, Withdrawn, timeline, utc, withdrawn_for
 from app.reports.measured import Audit, Decision, Failure, Run, Training, read
 
@@ -135,6 +137,8 @@ class JobReport:
     """The version that it made."""
     withdrawn: tuple[Withdrawn, ...]
     """The versions that were taken out of use for it."""
+    derived: tuple[Derived, ...]
+    """What others derived from the versions that were taken out of use."""
     timeline: tuple[Step, ...]
     """Every step, oldest first."""
     hardness: dict[str, object] | None
@@ -178,6 +182,7 @@ def job_report(session: Session, job_id: UUID) -> JobReport:
         before=Version.of(before) if before else None,
         after=Version.of(after) if after else None,
         withdrawn=withdrawn_for(session, job.model, after) if after else (),
+        derived=derivations.replaced_by(session, after) if after else (),
         timeline=timeline(session, job),
         hardness=job.hardness,
         decision=decision,

@@ -24,6 +24,7 @@ from app.ledger.clock_tables import Extension
 from app.ledger.states import ErasureState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure
 from app.reports.changes import Change, changes
+from app.reports.derivations import Elsewhere, elsewhere
 from app.reports.facts import utc
 
 FORMAT = "lacuna.period-report/1"
@@ -124,6 +125,8 @@ class PeriodReport:
     """How long answers took, under all laws."""
     laws: Mapping[Law, Counted]
     """The same for each law alone."""
+    elsewhere: Elsewhere
+    """Versions that others derived from ours."""
     changes: tuple[Change, ...]
     """Every version that was published, withdrawn or destroyed, oldest first."""
 
@@ -144,6 +147,7 @@ def period_report(
         requests=whole.requests,
         timeliness=whole.timeliness,
         laws={law: under(session, period, (law,), zone=zone, now=now) for law in Law},
+        elsewhere=elsewhere(session, period.begins, period.ends),
         changes=changes(session, period.begins, period.ends),
     )
 

@@ -13,11 +13,12 @@ from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
 from app.law import Law
-from app.ledger import requests, versions
+from app.ledger import derived, requests, versions
 from app.ledger.states import FINAL_REQUEST_STATES, ErasureState, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job
-from app.reports import clocks
+from app.reports import clocks, derivations
 from app.reports.clocks import Denied, Extended, Held
+from app.reports.derivations import Derived
 from app.reports.facts import Step, Withdrawn, timeline, utc, withdrawn_for
 
 FORMAT = "lacuna.request-report/1"
@@ -100,6 +101,8 @@ class RequestReport:
     """The request itself."""
     outcomes: tuple[Outcome, ...]
     """What it came to, model by model."""
+    derived: tuple[Derived, ...]
+    """What others derived from versions that saw the samples; empty once these were shredded."""
     timeline: tuple[Step, ...]
     """Every step of the request, oldest first."""
 
@@ -116,6 +119,7 @@ def request_report(session: Session, request_id: UUID) -> RequestReport:
         format=FORMAT,
         request=request_facts(session, request),
         outcomes=tuple(outcome(session, erasure) for erasure in erasures),
+        derived=derivations.told(derived.reached(session, requests.resolved(session, request_id))),
         timeline=timeline(session, request),
     )
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from app.ledger.states import ErasureState, JobKind, JobState, RequestState
+from app.ledger.states import DerivedState, ErasureState, JobKind, JobState, RequestState
 from app.reports.clocks import Denied, Extended, Held
+from app.reports.derivations import Derived
 from app.reports.job_report import JobReport
 from app.reports.numbers import day, duration, moment, number, percent
 from app.reports.period_report import PeriodReport
 from app.reports.request_report import Outcome, RequestReport
-from app.reports.words import DENIALS, EXTENSIONS, JOB_STATES, ROUTES
+from app.reports.words import DENIALS, DERIVATIONS, EXTENSIONS, JOB_STATES, ROUTES
 
 
 def of_job(report: JobReport) -> list[str]:
@@ -114,7 +115,29 @@ def of_request(report: RequestReport) -> list[str]:
         case _:
             told = [f"Your request is being carried out for {models}."]
     longer = [extended(request.extension)] if request.extension else []
-    return [*told, *longer, kept_to_time(report)]
+    owed = sum(child.state is DerivedState.WITHDRAWN for child in report.derived)
+    open_ends = [f"Outstanding elsewhere: {many(owed, 'confirmation')}; see below."] if owed else []
+    return [*told, *longer, kept_to_time(report), *open_ends]
+
+
+def of_derived(child: Derived) -> str:
+    """What others made of a version that saw the samples, and whether that is out of use."""
+    made = f"{child.name} was made from it elsewhere, {DERIVATIONS[child.how]}."
+    match child.state:
+        case DerivedState.IN_USE:
+            return f"{made} It has to be withdrawn when this version is."
+        case DerivedState.WITHDRAWN:
+            assert child.withdrawn_at is not None
+            return (
+                f"{made} It counts as withdrawn since {day(child.withdrawn_at)}. Its owner has not "
+                "confirmed that it is out of use; it is not in this service's hands."
+            )
+        case DerivedState.CONFIRMED:
+            assert child.confirmed_at is not None
+            return (
+                f"{made} Its owner confirmed that it is out of use; this was noted on "
+                f"{day(child.confirmed_at)}."
+            )
 
 
 def denied(denial: Denied) -> list[str]:

@@ -2,7 +2,14 @@
 
 from app.law import Law
 from app.ledger.reasons import DenialReason, ExtensionReason
-from app.ledger.states import ErasureState, JobState, RequestState, VersionState
+from app.ledger.states import (
+    Derivation,
+    DerivedState,
+    ErasureState,
+    JobState,
+    RequestState,
+    VersionState,
+)
 from app.reports import measured
 
 JOB_STATES = {
@@ -52,6 +59,18 @@ DENIALS = {
     DenialReason.OUTSIDE_JURISDICTION: "the law that you named does not apply",
     DenialReason.TOO_MANY_REQUESTS: "you have asked too often",
     DenialReason.OTHER: "of another reason, which the notice to you gives",
+}
+DERIVATIONS = {
+    Derivation.FINE_TUNE: "by training it further",
+    Derivation.DISTILLATION: "by training another model to answer as it does",
+    Derivation.QUANTISATION: "by storing its numbers more coarsely",
+    Derivation.MERGE: "by merging it with another model",
+    Derivation.OTHER: "in another way",
+}
+DERIVED_STATES = {
+    DerivedState.IN_USE: "in use",
+    DerivedState.WITHDRAWN: "withdrawn, not confirmed",
+    DerivedState.CONFIRMED: "confirmed out of use",
 }
 CHANGES = {
     VersionState.CANDIDATE: "made",
