@@ -1,13 +1,13 @@
 """`lacuna verify`: checks a receipt with nothing but a public key."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.key_files import read_keys
+from app.cli.key_files import read_keys, read_witnesses
 from app.cli.options import fail
 from app.evidence import receipt
 from app.evidence.errors import VerificationFailed
@@ -20,6 +20,9 @@ EPILOG = """
 `lacuna verify receipt.json --key log.vkey`
 
 `lacuna verify receipt.json --key log.vkey --weights digits-2.safetensors --request REQUEST_ID`
+
+`lacuna verify receipt.json --key log.vkey --witness witnesses.vkey` with a receipt that was fetched
+with `?witnessed=true`
 """
 
 
@@ -35,6 +38,10 @@ def verify(
     request: Annotated[
         str | None, typer.Option(help="The request that the receipt is said to answer.")
     ] = None,
+    witness: Annotated[
+        list[Path] | None,
+        typer.Option(help="Keys of witnesses, each of whom must have cosigned the ledger's state."),
+    ] = None,
 ) -> None:
     """Check a receipt, and say what it proves and what it does not.
 
@@ -46,6 +53,7 @@ def verify(
             log_keys=[found for path in key for found in trusted(path)],
             weights_digest=None if weights is None else digest_of(weights),
             request_id=request,
+            witnesses=[found for path in witness or () for found in trusted(path, read_witnesses)],
         )
     except OSError as failure:
         fail(f"{failure.filename} cannot be read: {failure.strerror}")
@@ -58,10 +66,10 @@ def verify(
             typer.echo(f"  - {printable(sentence)}")
 
 
-def trusted(path: Path) -> list[VerifierKey]:
+def trusted(path: Path, read: Callable[[Path], list[VerifierKey]] = read_keys) -> list[VerifierKey]:
     """The keys of a file."""
     try:
-        return read_keys(path)
+        return read(path)
     except VerificationFailed as failure:
         fail(f"{path} cannot be used: {failure}.")
 

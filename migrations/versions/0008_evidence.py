@@ -1,4 +1,4 @@
-"""Which law a request is under; versions derived elsewhere.
+"""Which law a request is under; versions derived elsewhere; what witnesses cosigned.
 
 What was derived from a version is withdrawn with it: `require_children_withdrawn`.
 """
@@ -44,6 +44,7 @@ END $$;
 def upgrade() -> None:
     add_law()
     add_derived_versions()
+    add_cosignatures()
 
 
 def add_law() -> None:
@@ -105,11 +106,35 @@ def add_derived_versions() -> None:
         )
 
 
+def add_cosignatures() -> None:
+    op.create_table(
+        "ledger_cosignatures",
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("vkey", sa.String(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["size"], ["ledger_checkpoints.size"], name=op.f("fk_ledger_cosignatures_size")
+        ),
+        sa.PrimaryKeyConstraint("size", "vkey", name=op.f("pk_ledger_cosignatures")),
+    )
+    op.execute(
+        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ledger_cosignatures "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_rewriting()"
+    )
+    op.execute(
+        "CREATE TRIGGER never_truncated BEFORE TRUNCATE ON ledger_cosignatures "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting()"
+    )
+
+
 def text_of(name: str, *members: str) -> sa.Enum:
     return sa.Enum(*members, name=name, native_enum=False, length=32)
 
 
 def downgrade() -> None:
+    op.drop_table("ledger_cosignatures")
     op.execute("DROP TRIGGER require_children_withdrawn ON model_versions")
     op.drop_table("derived_versions")
     op.execute("DROP FUNCTION require_children_withdrawn")
