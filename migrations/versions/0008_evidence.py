@@ -1,4 +1,4 @@
-"""Which law a request is under; versions derived elsewhere; what witnesses cosigned.
+"""Laws of requests, versions derived elsewhere, cosignatures, and why nothing is signed.
 
 What was derived from a version is withdrawn with it: `require_children_withdrawn`.
 """
@@ -45,6 +45,7 @@ def upgrade() -> None:
     add_law()
     add_derived_versions()
     add_cosignatures()
+    add_signing_refusals()
 
 
 def add_law() -> None:
@@ -129,11 +130,23 @@ def add_cosignatures() -> None:
     )
 
 
+def add_signing_refusals() -> None:
+    op.create_table(
+        "signing_refusals",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_signing_refusals")),
+    )
+
+
 def text_of(name: str, *members: str) -> sa.Enum:
     return sa.Enum(*members, name=name, native_enum=False, length=32)
 
 
 def downgrade() -> None:
+    op.drop_table("signing_refusals")
     op.drop_table("ledger_cosignatures")
     op.execute("DROP TRIGGER require_children_withdrawn ON model_versions")
     op.drop_table("derived_versions")

@@ -1,5 +1,6 @@
 """Witnesses' cosignatures over HTTP: verified before they are kept, and given out afterwards."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +168,11 @@ def test_a_receipt_can_be_had_under_a_cosigned_checkpoint(
     send(http, cosign(sequenced(session)))
     witnessed = http.get(path, params={"witnessed": True}).content
 
-    known = {"log_keys": SIGNER.verifier_keys, "witnesses": [KEYS["one.example"]]}
-    assert receipt.verify(witnessed, **known).ledger.cosigners[0].name == "one.example"
+    verify = partial(receipt.verify, log_keys=SIGNER.verifier_keys, witnesses=[KEYS["one.example"]])
+    assert verify(witnessed).ledger.cosigners[0].name == "one.example"
     assert http.get(path).content == plain
     with pytest.raises(VerificationFailed, match="has not cosigned"):
-        receipt.verify(plain, **known)
+        verify(plain)
 
 
 def test_a_ledger_is_verified_against_its_witnesses(http: TestClient, session: Session) -> None:
