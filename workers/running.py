@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.db import transaction
-from app.ledger import endings, jobs
+from app.ledger import endings, jobs, latecomers
 from app.ledger.jobs import LeaseLost
 from app.ledger.lineage import Incomplete
 from app.ledger.states import JobState
@@ -76,6 +76,8 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
         if job.attempt > station.settings.max_attempts:
             failed_attempt(station, session, job, dict(job.error or EXHAUSTED))
             return None
+        if latecomers.about_to_retrain(job):
+            latecomers.leave_out(session, job)
         return Assignment.of(session, job)
 
 
