@@ -117,7 +117,7 @@ def tell(found: Examined) -> None:
         f"checkpoints; {found.shredded} payloads are shredded, {found.waiting} entries wait."
     )
     for name, size in found.witnessed.items():
-        typer.echo(f"The witness {name} has cosigned {size} of them.")
+        typer.echo(f"The witness {name} has cosigned a checkpoint of {size} entries.")
 
 
 def list_faults(faults: Sequence[str]) -> None:
