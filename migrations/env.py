@@ -6,11 +6,22 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import clock_tables, log_tables, reference_tables, tables
+from app.ledger import (
+    clock_tables,
+    cosignature_tables,
+    derived_tables,
+    log_tables,
+    reference_tables,
+    refusal_tables,
+    tables,
+)
 
 # Importing the tables is what fills the metadata.
 for noun in (
     clock_tables.Extension,
+    cosignature_tables.LedgerCosignature,
+    derived_tables.DerivedVersion,
+    refusal_tables.SigningRefusal,
     log_tables.LedgerEntry,
     reference_tables.ReferenceScores,
     tables.Dataset,
