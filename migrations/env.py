@@ -21,9 +21,9 @@ for noun in (
     clock_tables.Extension,
     cosignature_tables.LedgerCosignature,
     derived_tables.DerivedVersion,
-    refusal_tables.SigningRefusal,
     log_tables.LedgerEntry,
     reference_tables.ReferenceScores,
+    refusal_tables.SigningRefusal,
     tables.Dataset,
 ):
     assert noun.metadata is Base.metadata

@@ -15,7 +15,7 @@ from app.api import pages, training_sets
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.polling import polled
 from app.api.problems import Malformed, refusals
-from app.api.request_read import DeletionRequestRead, shown
+from app.api.request_read import DeletionRequestRead, accepted, shown
 from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import (
@@ -128,10 +128,11 @@ def submit_deletion_request(
     key = hashed(body.subject, settings)
 
     def produce() -> idempotency.Answer:
-        request = requests.submit(session, submission(session, body, key, settings, now), now=now)
+        told = submission(session, body, key, settings, now)
+        request = requests.submit(session, told, now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
-        return 202, shown(session, request).model_dump(mode="json")
+        return 202, accepted(session, request, told.samples).model_dump(mode="json")
 
     status, answer = idempotency.once(
         session,

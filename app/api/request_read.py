@@ -1,5 +1,6 @@
 """A deletion request as it is told: where it stands, what is due when, and who owes what."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app.api.derived import DerivedRead
+from app.bitmap import Bitmap
 from app.law import Law
 from app.ledger import clocks, derived, requests
 from app.ledger.clocks import Clock
@@ -86,9 +88,22 @@ class DeletionRequestRead(BaseModel):
         return cls(**{name: getattr(request, name) for name in own}, **made)
 
 
+def accepted(
+    session: Session, request: DeletionRequest, samples: Mapping[UUID, Bitmap]
+) -> DeletionRequestRead:
+    """A request that has just come in: nothing can have happened to its clock yet."""
+    return reaching(session, DeletionRequestRead.of(request, Clock()), samples)
+
+
 def shown(session: Session, request: DeletionRequest) -> DeletionRequestRead:
     """A request as it stands, with its clock and what it reaches elsewhere."""
     told = DeletionRequestRead.of(request, clocks.of(session, [request])[request.id])
-    samples = requests.resolved(session, request.id)
-    told.derived = [DerivedRead.of(child) for child in derived.reached(session, samples)]
-    return told
+    return reaching(session, told, requests.resolved(session, request.id))
+
+
+def reaching(
+    session: Session, told: DeletionRequestRead, samples: Mapping[UUID, Bitmap]
+) -> DeletionRequestRead:
+    """The same, with the derived versions that these samples reach."""
+    children = [DerivedRead.of(child) for child in derived.reached(session, samples)]
+    return told.model_copy(update={"derived": children})

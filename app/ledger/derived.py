@@ -169,6 +169,8 @@ def children(session: Session, query: Select[DerivedVersion]) -> list[Child]:
             joinedload(DerivedVersion.version)
         )
     ).all()
+    if not rows:
+        return []
     lines = {row.version.model_id for row in rows}
     known = {line.id: line for line in session.scalars(select(Model).where(Model.id.in_(lines)))}
     return [Child(row, row.version, known[row.version.model_id]) for row in rows]
