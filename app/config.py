@@ -6,7 +6,9 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.evidence.note import is_key_name
+from app.evidence.errors import VerificationFailed
+from app.evidence.note import VerifierKey, is_key_name
+from app.evidence.witnesses import parse_keys
 
 
 class Settings(BaseSettings):
@@ -61,6 +63,10 @@ class Settings(BaseSettings):
         description="The ledger's Ed25519 key, PEM or the base64 of its 32 bytes, instead of "
         "log-key.pem in data_dir. Two, the newer first, while one takes the other's place.",
     )
+    witness_keys: str = Field(
+        default="",
+        description="vkeys of witnesses whose cosignatures are taken, separated by blanks.",
+    )
     sequence_seconds: float = Field(
         default=1.0, gt=0, description="Pause between two checkpoints of the ledger."
     )
@@ -94,6 +100,19 @@ class Settings(BaseSettings):
         if not is_key_name(origin):
             raise ValueError("a ledger's name has no spaces, no plus and is not empty")
         return origin
+
+    @field_validator("witness_keys")
+    @classmethod
+    def are_witnesses(cls, vkeys: str) -> str:
+        try:
+            parse_keys(vkeys)
+        except VerificationFailed as failure:
+            raise ValueError(str(failure)) from failure
+        return vkeys
+
+    @property
+    def witnesses(self) -> tuple[VerifierKey, ...]:
+        return parse_keys(self.witness_keys)
 
     @property
     def store(self) -> str:

@@ -9,7 +9,9 @@ Every due date is the last second of its day in the zone of whoever has to answe
 
 from calendar import monthrange
 from collections.abc import Set
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 GDPR_MONTHS = 1
@@ -19,6 +21,41 @@ CCPA_DAYS = 45
 CCPA_FURTHER_DAYS = 45
 
 NO_HOLIDAYS: frozenset[date] = frozenset()
+
+
+class Law(StrEnum):
+    """Under which law somebody asked."""
+
+    GDPR = "gdpr"
+    CCPA = "ccpa"
+
+
+@dataclass(frozen=True)
+class Dates:
+    """By when a law wants what."""
+
+    confirm_by: datetime | None  # receipt confirmed; the GDPR has no such date
+    due_at: datetime  # answered
+    extended_due_at: datetime  # answered, if the person was told within the first period
+
+
+def dates(
+    law: Law, received_at: datetime, *, zone: ZoneInfo, holidays: Set[date] = NO_HOLIDAYS
+) -> Dates:
+    """All dates that follow from receipt. A holiday that is not named makes none of them later."""
+    match law:
+        case Law.GDPR:
+            return Dates(
+                confirm_by=None,
+                due_at=gdpr_due(received_at, zone=zone, holidays=holidays),
+                extended_due_at=gdpr_extended_due(received_at, zone=zone, holidays=holidays),
+            )
+        case Law.CCPA:
+            return Dates(
+                confirm_by=ccpa_confirmation_due(received_at, zone=zone, holidays=holidays),
+                due_at=ccpa_due(received_at, zone=zone),
+                extended_due_at=ccpa_extended_due(received_at, zone=zone),
+            )
 
 
 def gdpr_due(

@@ -13,6 +13,7 @@ from app.bitmap import Bitmap
 from app.ledger import (
     announcements,
     datasets,
+    derived,
     imports,
     jobs,
     model_lines,
@@ -20,8 +21,9 @@ from app.ledger import (
     requests,
     versions,
 )
+from app.ledger.derived import Child
 from app.ledger.policy import Policy
-from app.ledger.states import JobState
+from app.ledger.states import Derivation, JobState
 from app.ledger.tables import Dataset, DeletionRequest, Erasure, Job, Model, ModelVersion
 from app.ledger.transitions import move
 from app.subjects import subject_key
@@ -96,6 +98,25 @@ def make_version(
         manifest={},
         now=NOW,
     )
+
+
+def make_child(
+    session: Session,
+    version: ModelVersion | None = None,
+    *,
+    name: str = "acme-ft",
+    now: datetime = NOW,
+) -> Child:
+    """A version that somebody fine-tuned elsewhere."""
+    version = version or make_version(session)
+    told = derived.Registration(
+        name=name,
+        location="https://models.acme.example/ft",
+        how=Derivation.FINE_TUNE,
+        contact="privacy@acme.example",
+    )
+    line = model_lines.by_id(session, version.model_id)
+    return derived.register(session, line, version, told, now=now)
 
 
 def digest_of(weights: str) -> str:

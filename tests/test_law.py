@@ -104,6 +104,62 @@ def test_californian_answers_are_due_after_calendar_days_whatever_day_that_is() 
     assert law.ccpa_extended_due(received, zone=LOS_ANGELES).date() == date(2026, 9, 29)
 
 
+@pytest.mark.parametrize(
+    ("received", "confirm_by", "due_at", "extended_due_at"),
+    [
+        pytest.param(
+            "2026-02-28T23:30:00-08:00",  # already March in Berlin, and clocks change on the 8th
+            "2026-03-13T23:59:59-07:00",
+            "2026-04-14T23:59:59-07:00",
+            "2026-05-29T23:59:59-07:00",
+            id="a month's end before clocks go forward",
+        ),
+        pytest.param(
+            "2026-10-31T12:00:00-07:00",  # a Saturday; clocks change the day after
+            "2026-11-13T23:59:59-08:00",
+            "2026-12-15T23:59:59-08:00",
+            "2027-01-29T23:59:59-08:00",
+            id="a month's end before clocks go back, across the year's end",
+        ),
+        pytest.param(
+            "2028-02-29T08:00:00-08:00",
+            "2028-03-14T23:59:59-07:00",
+            "2028-04-14T23:59:59-07:00",
+            "2028-05-29T23:59:59-07:00",
+            id="the leap day",
+        ),
+    ],
+)
+def test_californian_dates_end_with_their_day_whatever_clocks_and_months_do(
+    received: str, confirm_by: str, due_at: str, extended_due_at: str
+) -> None:
+    found = law.dates(law.Law.CCPA, datetime.fromisoformat(received), zone=LOS_ANGELES)
+
+    assert found.confirm_by is not None
+    assert (found.confirm_by.isoformat(), found.due_at.isoformat()) == (confirm_by, due_at)
+    assert found.extended_due_at.isoformat() == extended_due_at
+
+
+@given(received=moments, zone=zones, holidays=holiday_sets)
+def test_each_law_has_its_own_dates(
+    received: datetime, zone: ZoneInfo, holidays: frozenset[date]
+) -> None:
+    europe, california = (
+        law.dates(which, received, zone=zone, holidays=holidays) for which in law.Law
+    )
+
+    assert europe == law.Dates(
+        None,
+        law.gdpr_due(received, zone=zone, holidays=holidays),
+        law.gdpr_extended_due(received, zone=zone, holidays=holidays),
+    )
+    assert california == law.Dates(
+        law.ccpa_confirmation_due(received, zone=zone, holidays=holidays),
+        law.ccpa_due(received, zone=zone),
+        law.ccpa_extended_due(received, zone=zone),
+    )
+
+
 def test_a_moment_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="without a time zone"):
         law.gdpr_due(datetime(2026, 1, 1), zone=BERLIN)  # noqa: DTZ001 - the point of the test

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.db import transaction
-from app.ledger import datasets, jobs, versions
+from app.ledger import datasets, jobs, latecomers, versions
 from app.ledger.states import JobKind
 from app.ledger.tables import Job
 from workers.child_process import Child
@@ -34,6 +34,7 @@ class Assignment:
     retain: list[str]
     forget: list[str]
     parent_digest: str | None
+    retrains: bool  # and `samples` are what nobody had asked to forget when it was claimed
 
     @classmethod
     def of(cls, session: Session, job: Job) -> Self:
@@ -52,6 +53,7 @@ class Assignment:
             retain=datasets.ids_of(session, dataset, samples),
             forget=datasets.ids_of(session, dataset, job.forget_set),
             parent_digest=parent.weights_digest if parent else None,
+            retrains=latecomers.about_to_retrain(job),
         )
 
 

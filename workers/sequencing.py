@@ -4,7 +4,7 @@ import structlog
 
 from app import log_key
 from app.db import transaction
-from app.ledger import sequencer
+from app.ledger import sequencer, signing_refusals
 from workers import signing
 from workers.station import Station
 
@@ -24,9 +24,16 @@ def sequence(station: Station) -> None:
                 break
         signing.sign(station)  # not where the ledger contradicts what was signed before
     except log_key.NoLogKey as error:
-        log.error("no_log_key", detail=str(error))
+        refuse(station, "no_log_key", str(error))
     except sequencer.WillNotSign as error:
-        log.error("will_not_sign", detail=str(error))
+        refuse(station, "will_not_sign", str(error))
+
+
+def refuse(station: Station, code: str, detail: str) -> None:
+    """Say why nothing is signed, in the log and where `/readyz` looks."""
+    log.error(code, detail=detail)
+    with transaction(station.sessions) as session:
+        signing_refusals.note(session, code, detail, now=station.clock())
 
 
 def sequence_batch(station: Station) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import endings, jobs, publishing, training_logs, versions
+from app.ledger import endings, jobs, latecomers, publishing, training_logs, versions
 from app.ledger.policy import Policy
 from app.ledger.states import LOW_PRIORITY, JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
@@ -83,6 +83,8 @@ def unlearn(desk: Desk) -> None:
     """unlearning -> auditing: run the route; one that diverges is followed by a retrain."""
     with desk.held() as (session, job):
         assert job.decision is not None
+        if claims_anew(desk, session, job):
+            return
         route, predicted = str(job.decision["route"]), float(job.decision["retrain_seconds"])
         steering = known_scores.lay(desk, session, job, judging=False)
     try:
@@ -106,6 +108,7 @@ def unlearn(desk: Desk) -> None:
             route=route,
             weights_sha256=made["weights_digest"],
             movement=made["movement"],
+            left_out=left_out(session, job) or None,
         )
 
 
@@ -113,6 +116,28 @@ def keep_log(desk: Desk, session: Session, job: Job, made: dict[str, Any]) -> No
     """Keep how sure the network was of each sample while it was trained, if the recipe told."""
     if made.pop("logged"):
         training_logs.keep(session, job, desk.floats("confidences"))
+
+
+def claims_anew(desk: Desk, session: Session, job: Job) -> bool:
+    """Whether the job was let go, because its retrain can leave out what was asked for meanwhile.
+
+    What the child has before it was laid there at the claim. The next claim is for the retrain
+    itself and does not look again, so a job is let go once at most.
+    """
+    again = (
+        latecomers.about_to_retrain(job)
+        and not desk.assignment.retrains
+        and bool(latecomers.samples(session, job))
+    )
+    if again:
+        job.attempt = 0  # the claim that led here did not fail
+        jobs.release(session, job)
+    return again
+
+
+def left_out(session: Session, job: Job) -> int:
+    """How many samples of the parent the job neither keeps nor was made to forget."""
+    return len(parent_of(session, job).training_set - job.training_set - job.forget_set)
 
 
 def audit(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from app.api import pages, training_sets
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.polling import polled
 from app.api.problems import Malformed, refusals
-from app.api.request_read import DeletionRequestRead, shown
+from app.api.request_read import DeletionRequestRead, accepted, shown
 from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import (
@@ -33,9 +33,8 @@ from app.errors import (
     UnknownRequest,
     UnknownSamples,
 )
-from app.law import gdpr_due
+from app.law import Law, dates
 from app.ledger import clocks, datasets, idempotency, requests
-from app.ledger.clocks import Clock
 from app.ledger.states import FINAL_REQUEST_STATES, RequestState
 from app.queue import CONSIDER_MODEL, ring_after_commit
 from app.subjects import MAX_LENGTH, subject_key
@@ -72,6 +71,9 @@ class DeletionRequestCreate(BaseModel):
         None,
         ge=EARLIEST,
         description="When the person asked; the legal period runs from then. Default: now.",
+    )
+    law: Law = Field(
+        Law.GDPR, description="Under which law the person asked; all dates follow from it."
     )
 
     @model_validator(mode="after")
@@ -126,10 +128,11 @@ def submit_deletion_request(
     key = hashed(body.subject, settings)
 
     def produce() -> idempotency.Answer:
-        request = requests.submit(session, submission(session, body, key, settings, now), now=now)
+        told = submission(session, body, key, settings, now)
+        request = requests.submit(session, told, now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
-        return 202, DeletionRequestRead.of(request, Clock()).model_dump(mode="json")
+        return 202, accepted(session, request, told.samples).model_dump(mode="json")
 
     status, answer = idempotency.once(
         session,
@@ -199,12 +202,15 @@ def submission(
         raise Malformed(
             "received_at lies in the future", Fault("/received_at", "in_the_future", "not yet")
         )
+    due = dates(body.law, received_at, zone=ZoneInfo(settings.timezone))
     return requests.Submission(
         samples=samples_of(session, body, key),
         subject_key=key,
         received_at=received_at,
-        due_at=gdpr_due(received_at, zone=ZoneInfo(settings.timezone)),
+        due_at=due.due_at,
         external_id=body.external_id,
+        law=body.law,
+        confirm_by=due.confirm_by,
     )
 
 

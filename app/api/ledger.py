@@ -6,15 +6,25 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
-from app.api.deps import SessionDep
+from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep
 from app.api.problems import Malformed, refusals
-from app.errors import NoCheckpoint, OutOfRange
+from app.errors import BodyTooLarge, NoCheckpoint, OutOfRange
 from app.evidence.strict import to_base64
-from app.ledger import log_keys, tree
+from app.ledger import cosignatures, log_keys, tree
+from app.ledger.cosignatures import (
+    BadCosignature,
+    BadNote,
+    StaleCheckpoint,
+    UnknownCheckpoint,
+    UnknownWitness,
+)
+from app.ledger.log_tables import LedgerCheckpoint
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"])
 MOST_ENTRIES = 1000
+NOTE = {"text/plain": {"schema": {"type": "string"}}}
 HASHES = "SHA-256 hashes in base64, as checkpoints write them."
 
 Index = Annotated[int, Query(ge=0, le=2**53 - 1, description="0 for the oldest entry.")]
@@ -88,9 +98,45 @@ def spelled(proof: dict[str, Any]) -> dict[str, Any]:
     response_class=PlainTextResponse,
     responses=refusals(NoCheckpoint),
 )
-def read_checkpoint(session: SessionDep) -> Response:
-    """Size and root hash of the ledger, signed: a C2SP checkpoint."""
-    note = tree.current(session).note.decode()
+def read_checkpoint(
+    session: SessionDep,
+    witnessed: Annotated[
+        bool, Query(description="The newest that a witness has cosigned, instead of the newest.")
+    ] = False,
+) -> Response:
+    """Size and root hash of the ledger, signed: a C2SP checkpoint, with its cosignatures."""
+    head = cosignatures.newest(session) if witnessed else tree.current(session)
+    return answered(session, head)
+
+
+@router.post(
+    "/checkpoint/cosignatures",
+    status_code=201,
+    summary="Add a witness's cosignature",
+    response_class=PlainTextResponse,
+    responses=refusals(
+        BadNote, UnknownCheckpoint, UnknownWitness, BadCosignature, StaleCheckpoint, BodyTooLarge
+    ),
+    openapi_extra={"requestBody": {"required": True, "content": NOTE}},
+)
+def add_cosignature(
+    session: SessionDep, settings: SettingsDep, now: NowDep, body: SpooledDep
+) -> Response:
+    """The body is a checkpoint of this ledger with `cosignature/v1` lines under it.
+
+    Any checkpoint that was signed may be cosigned, not only the newest. Each line is verified
+    before it is kept; those of witnesses that are not in LACUNA_WITNESS_KEYS are ignored. The
+    answer is the checkpoint with all its cosignatures.
+    """
+    head = cosignatures.add(session, body.read(), settings.witnesses, now=now)
+    response = answered(session, head)
+    response.status_code = 201
+    return response
+
+
+def answered(session: Session, head: LedgerCheckpoint) -> Response:
+    """A checkpoint as it is given out."""
+    note = cosignatures.cosigned(session, head).decode()
     return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
 
 

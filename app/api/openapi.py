@@ -16,6 +16,7 @@ IN_PATHS = {
     "webhook_id": "The webhook's id.",
     "delivery_id": "The delivery's id, from the webhook's log.",
     "consumer": "The consumer's name within the model.",
+    "derived_id": "The derived version's id.",
     "code": "One of the codes listed at /problems.",
 }
 SCHEMAS = "#/components/schemas/{model}"

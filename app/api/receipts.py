@@ -44,12 +44,17 @@ def read_receipt(
     of: Annotated[
         Stage | None, Query(description="Of what; without it, the newest there is.")
     ] = None,
+    witnessed: Annotated[
+        bool,
+        Query(description="Under a checkpoint that a witness has cosigned; 409 until one is."),
+    ] = False,
 ) -> Response:
     """That a request was accepted, or what it came to. Keep it: `lacuna verify` needs no server.
 
     409 with `Retry-After` until the ledger has signed it, which takes about a second.
     """
-    content = receipts.read(session, requests.get(session, request_id), of)
+    request = requests.get(session, request_id)
+    content = receipts.read(session, request, of, witnessed=witnessed)
     etag = f'"{hashlib.sha256(content).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if etag in http.headers.get("If-None-Match", ""):

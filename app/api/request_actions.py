@@ -96,7 +96,10 @@ class Cancel(BaseModel):
 def extend_deletion_request(
     request_id: UUID, body: Extend, session: SessionDep, settings: SettingsDep, now: NowDep
 ) -> DeletionRequestRead:
-    """Add the two further months of GDPR, article 12(3): once, and inside the first period."""
+    """Add what the request's law allows: once, and inside the first period.
+
+    Two further months under the GDPR, article 12(3); 45 further days under the CCPA, section 7021.
+    """
     zone = ZoneInfo(settings.timezone)
     request = clocks.extend(session, request_id, zone=zone, now=now, **body.model_dump())
     return shown(session, request)

@@ -1,5 +1,6 @@
 """A deletion request as it is told: where it stands, what is due when, and who owes what."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -7,7 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from app.ledger import clocks
+from app.api.derived import DerivedRead
+from app.bitmap import Bitmap
+from app.law import Law
+from app.ledger import clocks, derived, requests
 from app.ledger.clocks import Clock
 from app.ledger.reasons import ExtensionReason
 from app.ledger.states import ErasureState, RequestState
@@ -35,7 +39,7 @@ class ErasureRead(BaseModel):
 
 
 class ExtensionRead(BaseModel):
-    """An extension of the due date (GDPR, article 12(3), second sentence)."""
+    """An extension of the due date (GDPR, article 12(3); CCPA, section 7021(b))."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -52,26 +56,54 @@ class DeletionRequestRead(BaseModel):
     external_id: str | None = Field(description="Your id for it.", examples=["T-2026-17"])
     state: RequestState = Field(description="The least advanced of its erasures.")
     sample_count: int = Field(description="Samples that it was resolved to.", examples=[20])
+    law: Law = Field(description="Under which law the person asked.")
     received_at: datetime = Field(description="When the person asked.")
-    due_at: datetime = Field(description="By when it must be answered (GDPR, article 12(3)).")
+    confirm_by: datetime | None = Field(
+        description="By when the person must have been told that it was received (CCPA, section "
+        "7021(a)); the GDPR has no such date."
+    )
+    due_at: datetime = Field(
+        description="By when it must be answered (GDPR, article 12(3); CCPA, section 7021(b))."
+    )
     extension: ExtensionRead | None = Field(description="Why it is due later than at first.")
     at_risk: bool = Field(description="Open, and its due date is near or past.")
     overdue: bool = Field(description="Open, and its due date is past.")
     finished_at: datetime | None = Field(description="When it came to its end.")
     erasures: list[ErasureRead] = Field(description="One per model that saw any of the samples.")
+    derived: list[DerivedRead] | None = Field(
+        None,
+        description="Versions derived elsewhere from one that saw any of the samples; those that "
+        "are `withdrawn` are outstanding, whatever the request's state. Null in lists.",
+    )
 
     @classmethod
     def of(cls, request: DeletionRequest, clock: Clock) -> Self:
-        derived = {
+        made = {
             "extension": clock.extension and ExtensionRead.model_validate(clock.extension),
             "at_risk": clock.at_risk,
             "overdue": clock.overdue,
             "erasures": [ErasureRead.of(erasure) for erasure in request.erasures],
         }
-        plain = {name: getattr(request, name) for name in cls.model_fields if name not in derived}
-        return cls(**plain, **derived)
+        own = cls.model_fields.keys() - made.keys() - {"derived"}
+        return cls(**{name: getattr(request, name) for name in own}, **made)
+
+
+def accepted(
+    session: Session, request: DeletionRequest, samples: Mapping[UUID, Bitmap]
+) -> DeletionRequestRead:
+    """A request that has just come in: nothing can have happened to its clock yet."""
+    return reaching(session, DeletionRequestRead.of(request, Clock()), samples)
 
 
 def shown(session: Session, request: DeletionRequest) -> DeletionRequestRead:
-    """A request as it stands, its clock included."""
-    return DeletionRequestRead.of(request, clocks.of(session, [request])[request.id])
+    """A request as it stands, with its clock and what it reaches elsewhere."""
+    told = DeletionRequestRead.of(request, clocks.of(session, [request])[request.id])
+    return reaching(session, told, requests.resolved(session, request.id))
+
+
+def reaching(
+    session: Session, told: DeletionRequestRead, samples: Mapping[UUID, Bitmap]
+) -> DeletionRequestRead:
+    """The same, with the derived versions that these samples reach."""
+    children = [DerivedRead.of(child) for child in derived.reached(session, samples)]
+    return told.model_copy(update={"derived": children})

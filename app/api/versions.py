@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.api import etags, training_sets, uploaded_weights, weights_header
 from app.api.deps import NowDep, SessionDep, SettingsDep, StoreDep
+from app.api.derived import DerivedRead
 from app.api.polling import UNCHANGED
 from app.api.problems import Malformed, refusals
 from app.errors import (
@@ -77,17 +78,26 @@ class VersionRead(BaseModel):
         description="Asked with `saw_sample`: how many of its references still tell of the sample.",
     )
 
+    derived: list[DerivedRead] | None = Field(
+        None, description="Asked with `saw_sample`: what others derived from it."
+    )
+
     @classmethod
     def of(cls, version: ModelVersion) -> Self:
-        derived = {"training_set_size": len(version.training_set)}
-        told_of_a_sample = {"saw", "aliases", "references"}
-        plain = cls.model_fields.keys() - derived.keys() - told_of_a_sample
-        return cls(**{name: getattr(version, name) for name in plain}, **derived)
+        counted = {"training_set_size": len(version.training_set)}
+        told_of_a_sample = {"saw", "aliases", "references", "derived"}
+        plain = cls.model_fields.keys() - counted.keys() - told_of_a_sample
+        return cls(**{name: getattr(version, name) for name in plain}, **counted)
 
     @classmethod
     def seen(cls, seen: Seen) -> Self:
         """A version, and how it has to do with the sample that was asked for."""
-        told = {"saw": seen.saw, "aliases": seen.aliases, "references": seen.references}
+        told = {
+            "saw": seen.saw,
+            "aliases": seen.aliases,
+            "references": seen.references,
+            "derived": [DerivedRead.of(child) for child in seen.derived],
+        }
         return cls.of(seen.version).model_copy(update=told)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from app.evidence.errors import VerificationFailed
 from app.evidence.note import VerifierKey, parse_vkey
 from app.evidence.strict import from_utf8
+from app.evidence.witnesses import of_witness
 
 
 def read_keys(path: Path) -> list[VerifierKey]:
@@ -13,3 +14,8 @@ def read_keys(path: Path) -> list[VerifierKey]:
     if not keys:
         raise VerificationFailed(f"{path} holds no key")
     return keys
+
+
+def read_witnesses(path: Path) -> list[VerifierKey]:
+    """The same of a file that holds keys of witnesses only."""
+    return [of_witness(key) for key in read_keys(path)]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import log_key
 from app.cli import data_folder
-from app.cli.key_files import read_keys
+from app.cli.key_files import read_keys, read_witnesses
 from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.config import Settings
 from app.db import connect, sessions_of, transaction
@@ -27,6 +27,10 @@ Keys = Annotated[
     Path | None,
     typer.Option(help="The ledger's public keys, one a line; default: log.vkey of the folder."),
 ]
+Witnesses = Annotated[
+    list[Path] | None,
+    typer.Option(help="Keys of witnesses, each of whom must have cosigned; repeatable."),
+]
 Checkpoints = Annotated[
     list[Path] | None,
     typer.Option(help="A checkpoint that was kept, which the ledger must extend; repeatable."),
@@ -35,11 +39,12 @@ Checkpoints = Annotated[
 
 @dataclass(frozen=True)
 class AtHand:
-    """A database, the keys that are trusted, and the checkpoints that were kept elsewhere."""
+    """A database, the keys that are trusted, the checkpoints kept elsewhere, the witnesses."""
 
     url: str
     keys: list[VerifierKey]
     kept: list[bytes]
+    witnesses: list[VerifierKey]
 
 
 @app.command(
@@ -47,16 +52,19 @@ class AtHand:
     "`lacuna ledger verify --checkpoint may.txt` also finds a history that was rewritten since May."
 )
 def verify(
-    data_dir: DataDir = DEFAULT_DATA_DIR, key: Keys = None, checkpoint: Checkpoints = None
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    key: Keys = None,
+    checkpoint: Checkpoints = None,
+    witness: Witnesses = None,
 ) -> None:
     """Derive every leaf, hash and root again, and hold them against all signed checkpoints.
 
     The exit code is 0 only if everything fits. What does not is named: the entry that was changed,
     removed, added or moved, or the checkpoint that shows another history.
     """
-    known = at_hand(data_dir, key, checkpoint)
+    known = at_hand(data_dir, key, checkpoint, witness)
     with snapshot(known.url) as session:
-        found = examine(session, known.keys, kept=known.kept)
+        found = examine(session, known.keys, kept=known.kept, witnesses=known.witnesses)
     tell(found)
     if found.faults:
         list_faults(found.faults)
@@ -64,7 +72,12 @@ def verify(
     typer.echo("Everything fits.")
 
 
-def at_hand(data_dir: Path, key: Path | None, checkpoint: list[Path] | None) -> AtHand:
+def at_hand(
+    data_dir: Path,
+    key: Path | None,
+    checkpoint: list[Path] | None,
+    witness: list[Path] | None = None,
+) -> AtHand:
     """Which database, and what it is held against; ends the command where that is not known."""
     settings = Settings(data_dir=data_dir)
     url = data_folder.environment(data_dir).get("LACUNA_DATABASE_URL")
@@ -73,11 +86,12 @@ def at_hand(data_dir: Path, key: Path | None, checkpoint: list[Path] | None) -> 
     try:
         kept = [path.read_bytes() for path in checkpoint or []]
         keys = read_keys(key or data_dir / log_key.VKEY_FILE)
+        watching = [found for path in witness or [] for found in read_witnesses(path)]
     except (OSError, VerificationFailed) as failure:
         fail(f"Keys or checkpoints cannot be read: {failure}")
     if (remembered := log_key.remembered(settings)) is not None:
         kept.append(remembered)
-    return AtHand(url, keys, kept)
+    return AtHand(url, keys, kept, watching)
 
 
 @contextmanager
@@ -102,6 +116,8 @@ def tell(found: Examined) -> None:
         f"{found.size} entries were derived again and held against {found.checkpoints} signed "
         f"checkpoints; {found.shredded} payloads are shredded, {found.waiting} entries wait."
     )
+    for name, size in found.witnessed.items():
+        typer.echo(f"The witness {name} has cosigned a checkpoint of {size} entries.")
 
 
 def list_faults(faults: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """What the commands share that check files with nothing but a public key."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import typer
@@ -11,15 +11,17 @@ from app.cli.options import fail
 from app.evidence.errors import VerificationFailed
 from app.evidence.note import VerifierKey
 
+Reader = Callable[[Path], list[VerifierKey]]
 
-def trusted(paths: Sequence[Path]) -> list[VerifierKey]:
+
+def trusted(paths: Sequence[Path], read: Reader = read_keys) -> list[VerifierKey]:
     """The keys of these files; ends the command where one cannot be used."""
-    return [key for path in paths for key in keys_of(path)]
+    return [key for path in paths for key in keys_of(path, read)]
 
 
-def keys_of(path: Path) -> list[VerifierKey]:
+def keys_of(path: Path, read: Reader) -> list[VerifierKey]:
     try:
-        return read_keys(path)
+        return read(path)
     except OSError as failure:
         fail(f"{path} cannot be read: {failure.strerror}")
     except VerificationFailed as failure:

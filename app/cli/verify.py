@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import withdrawn
+from app.cli.key_files import read_witnesses
 from app.cli.offline import content_of, digest_of, tell, trusted
 from app.cli.options import fail
 from app.evidence import receipt
@@ -24,6 +25,8 @@ EPILOG = """
 `lacuna verify receipt.json --key log.vkey --weights digits-2.safetensors --request REQUEST_ID`
 
 `lacuna verify receipt.json --key log.vkey --withdrawals withdrawals.json`
+`lacuna verify receipt.json --key log.vkey --witness witnesses.vkey` with a receipt that was fetched
+with `?witnessed=true`
 """
 WEIGHTS = ".safetensors"  # how a statement calls weights; it may be about a set of samples instead
 
@@ -51,6 +54,10 @@ def verify(
         typer.Option(help="A list of withdrawn versions: are the receipt's weights on it by now?"),
     ] = None,
     max_age: MaxAge = None,
+    witness: Annotated[
+        list[Path] | None,
+        typer.Option(help="Keys of witnesses, each of whom must have cosigned the ledger's state."),
+    ] = None,
 ) -> None:
     """Check a receipt, and say what it proves and what it does not.
 
@@ -62,7 +69,11 @@ def verify(
     weights_digest = None if weights is None else digest_of(weights)
     try:
         verified = receipt.verify(
-            content, log_keys=keys, weights_digest=weights_digest, request_id=request
+            content,
+            log_keys=keys,
+            weights_digest=weights_digest,
+            request_id=request,
+            witnesses=trusted(witness or (), read_witnesses),
         )
     except VerificationFailed as failure:
         fail(f"{file} does not verify: {failure}.")
@@ -112,6 +123,7 @@ def summary(predicate: Mapping[str, Any]) -> tuple[str, ...]:
             of_request(predicate),
             *map(of_denial, predicate.get("reasons", [])),
             *map(of_outcome, predicate.get("outcomes", [])),
+            *map(of_derived, predicate.get("derived", [])),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return ("what this program is too old to put in words; look into the envelope's payload",)
@@ -120,9 +132,10 @@ def summary(predicate: Mapping[str, Any]) -> tuple[str, ...]:
 def of_request(predicate: Mapping[str, Any]) -> str:
     event, (request,) = predicate["event"], predicate["requests"]
     count, due = predicate["forget_set"]["count"], predicate["due_at"]
+    law = predicate.get("law", "gdpr").upper()
     return (
-        f"Request {request}, received {predicate['received_at']} and due {due}, over {count} "
-        f"samples, was {event} {predicate[f'{event}_at']}."
+        f"Request {request}, received {predicate['received_at']} and due {due} under the {law}, "
+        f"over {count} samples, was {event} {predicate[f'{event}_at']}."
     )
 
 
@@ -143,3 +156,17 @@ def of_outcome(outcome: Mapping[str, Any]) -> str:
     verdict = "It was not audited." if audit is None else f"The audit said: {audit['verdict']}."
     route, old_number = job["method"], job["parent"]["number"]
     return f"{told} The route {route} made it in the place of version {old_number}. {verdict}"
+
+
+def of_derived(child: Mapping[str, Any]) -> str:
+    """A version that somebody else made of one of the model's, in a sentence."""
+    told = {
+        "in_use": "it is in use",
+        "withdrawn": "its owner had not confirmed by then that it is out of use",
+        "confirmed": f"its owner confirmed {child['confirmed_at']} that it is out of use",
+    }[child["state"]]
+    how = child["how"].replace("_", " ")
+    return (
+        f"Derived elsewhere from model {child['model']}, version {child['version']} ({how}): "
+        f"{child['name']}; {told}."
+    )

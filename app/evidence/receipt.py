@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.evidence import dsse, statement
+from app.evidence import dsse, note, statement
 from app.evidence import proof as tlog_proof
 from app.evidence.canonical import SALT_SIZE, canonical, commitment_to_bytes, leaf_data, utc_hour
 from app.evidence.checkpoint import SignedCheckpoint
@@ -26,6 +26,7 @@ from app.evidence.note import SignatureType, VerifierKey
 from app.evidence.proof import TlogProof
 from app.evidence.statement import Statement
 from app.evidence.strict import SHA256_HEX, from_json, member, shown
+from app.evidence.witnesses import require_all
 
 FORMAT = "lacuna-receipt/v1"
 # A statement is a few kilobytes; more is somebody trying to keep a verifier busy.
@@ -81,6 +82,7 @@ def verify(
     threshold: int = 1,
     weights_digest: str | None = None,
     request_id: str | None = None,
+    witnesses: Sequence[VerifierKey] = (),
 ) -> Verified:
     """Check a receipt with nothing but keys; raises VerificationFailed for whatever is wrong.
 
@@ -88,6 +90,7 @@ def verify(
     `signer_keys`, `threshold`: who may vouch for the statement and how many of them must; by
     default the ledger itself. `weights_digest`: SHA-256, in hex, of the weights that are claimed to
     be those of the statement. `request_id`: the request that the receipt is claimed to answer.
+    `witnesses`: keys (0x04) each of which must have cosigned the checkpoint.
     """
     content = parse(receipt)
     if signer_keys is None:
@@ -100,7 +103,8 @@ def verify(
     )
     proof = tlog_proof.parse(content["proof"].encode())
     entry = parse_entry(proof.extra)
-    ledger = tlog_proof.verify(proof, leaf(entry, opened.payload), log_keys)
+    ledger = tlog_proof.verify(proof, leaf(entry, opened.payload), (*log_keys, *witnesses))
+    require_all(note.parse(proof.checkpoint), witnesses)
     stated = statement.parse(opened.payload)
     if stated.predicate_type != statement.UNLEARNING_TYPE:
         raise VerificationFailed(f"{shown(stated.predicate_type)} is no statement of unlearning")

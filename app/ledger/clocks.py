@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Float, Select, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app import law
 from app.errors import Conflict, IllegalTransition
-from app.law import gdpr_extended_due
 from app.ledger import entries, requests
 from app.ledger.clock_tables import DueMark, Extension, Urgency
 from app.ledger.policy import Policy
@@ -50,7 +50,7 @@ def extend(
     zone: ZoneInfo,
     now: datetime,
 ) -> DeletionRequest:
-    """Move a request's due date once, inside its first period, by two further months.
+    """Move a request's due date once, inside its first period, to the end of its law's second.
 
     `notice` says where the text lies by which the person was told so, with the reasons.
     """
@@ -66,7 +66,7 @@ def extend(
         reason=reason,
         notice=notice,
         due_before=request.due_at,
-        due_after=gdpr_extended_due(request.received_at, zone=zone),
+        due_after=law.dates(request.law, request.received_at, zone=zone).extended_due_at,
         extended_at=now,
     )
     session.add(extension)

@@ -1,4 +1,4 @@
-"""From a sample to all that saw it, or that still holds it: versions, aliases, references, jobs.
+"""From a sample to all that saw or still hold it: versions, aliases, references, jobs, children.
 
 A version saw a sample itself, or through the weights it was made from.
 """
@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import UnknownSamples
-from app.ledger import datasets, references, training_logs, versions
-from app.ledger.states import ACTIVE_JOB_STATES, JobKind
+from app.ledger import datasets, derived, references, training_logs, versions
+from app.ledger.derived import Child
+from app.ledger.states import ACTIVE_JOB_STATES, DerivedState, JobKind
 from app.ledger.tables import Alias, Job, Model, ModelVersion
 
 ANEW = ("trained", "retrain")  # made from fresh weights, whatever the parent saw
@@ -39,6 +40,7 @@ class Seen:
     saw: Saw
     aliases: list[str]
     references: int  # whose table still tells of the sample
+    derived: list[Child]  # elsewhere
 
 
 def saw(session: Session, line: Model, sample_id: str) -> list[Seen]:
@@ -54,7 +56,9 @@ def saw(session: Session, line: Model, sample_id: str) -> list[Seen]:
         else:
             continue
         names = versions.aliases_of(session, version)
-        found[version.id] = Seen(version, how, names, telling.get(version.id, 0))
+        found[version.id] = Seen(version, how, names, telling.get(version.id, 0), [])
+    for version_id, children in derived.of_versions(session, found).items():
+        found[version_id].derived.extend(children)
     return list(found.values())
 
 
@@ -85,7 +89,7 @@ def require_complete(session: Session, samples: Mapping[UUID, Bitmap]) -> None:
 
 
 def remnants(session: Session, samples: Mapping[UUID, Bitmap]) -> list[str]:
-    """In words: versions, aliases, references and jobs that hold one of these samples."""
+    """In words: versions, children, aliases, references and jobs that hold one of these samples."""
     found = []
     for version, line in versions.published(session, samples):
         if count := len(version.training_set & samples[line.dataset_id]):
@@ -99,6 +103,12 @@ def remnants(session: Session, samples: Mapping[UUID, Bitmap]) -> list[str]:
                 f"the alias {alias.name!r} of {line.name!r} leads to version {version.number}, "
                 "which saw its samples"
             )
+    found += [
+        f"{child.row.name!r}, derived from version {child.parent.number} of {child.line.name!r}, "
+        "which saw its samples, was not withdrawn with it"
+        for child in derived.reached(session, samples)
+        if child.row.state is DerivedState.IN_USE
+    ]
     for line in session.scalars(select(Model).where(Model.dataset_id.in_(samples))):
         found += held_aside(session, line, samples[line.dataset_id])
     return found

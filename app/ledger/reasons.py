@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class ExtensionReason(StrEnum):
-    """Why it takes up to two further months (GDPR 12(3), second sentence)."""
+    """Why it takes longer than the first period (GDPR 12(3), second sentence; CCPA 7021(b))."""
 
     COMPLEXITY = "complexity"
     NUMBER_OF_REQUESTS = "number_of_requests"

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session, joinedload
 from app.bitmap import Bitmap
 from app.errors import NoReceipt, ReceiptNotReady, ReceiptShredded
 from app.evidence import dsse, receipt, statement
+from app.evidence.dsse import Envelope
 from app.evidence.receipt import Entry
 from app.evidence.statement import PAYLOAD_TYPE, Statement
 from app.evidence.strict import to_base64
-from app.ledger import entries, forget_sets, statements, tree
+from app.ledger import cosignatures, derived, entries, forget_sets, statements, tree
 from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload
 from app.ledger.states import FINAL_REQUEST_STATES
 from app.ledger.tables import DeletionRequest
@@ -55,7 +56,8 @@ def state_completion(
 ) -> None:
     """State what a request came to."""
     forget_set = forget_sets.committed(session, request.id, samples)
-    stated = statements.completed(session, request, forget_set, now=now)
+    reached = derived.reached(session, samples)
+    stated = statements.completed(session, request, forget_set, reached, now=now)
     append(session, request, Stage.COMPLETED, stated, now=now)
 
 
@@ -89,8 +91,18 @@ def append(
     session.flush()
 
 
-def read(session: Session, request: DeletionRequest, stage: Stage | None = None) -> bytes:
-    """The newest receipt of a request, or that of a stage; the same bytes each time."""
+def read(
+    session: Session,
+    request: DeletionRequest,
+    stage: Stage | None = None,
+    *,
+    witnessed: bool = False,
+) -> bytes:
+    """The newest receipt of a request, or that of a stage; the same bytes each time.
+
+    `witnessed`: under the first checkpoint that a witness has cosigned; further witnesses may
+    cosign that one later.
+    """
     entry = found(session, request, stage)
     if entry is None:
         raise missing(request, stage)
@@ -104,7 +116,18 @@ def read(session: Session, request: DeletionRequest, stage: Stage | None = None)
     leaf = session.scalar(select(LedgerLeaf).where(LedgerLeaf.entry_id == entry.id))
     if leaf is None or payload.signatures is None:
         raise ReceiptNotReady("the statement waits for the clerk to enter and sign it")
-    return assembled(session, entry, payload, leaf.index)
+    head = (cosignatures if witnessed else tree).covering(session, leaf.index)
+    if head is None:  # a leaf is committed with its checkpoint
+        raise ReceiptNotReady("no witness has cosigned a checkpoint that covers the statement yet")
+    checkpoint = cosignatures.cosigned(session, head) if witnessed else head.note
+    hashes = tree.inclusion(session, leaf.index, head.size).hashes
+    return receipt.issue(
+        enveloped(payload),
+        Entry(entry.kind, entry.hour, payload.salt),
+        index=leaf.index,
+        hashes=hashes,
+        checkpoint=checkpoint,
+    )
 
 
 def found(session: Session, request: DeletionRequest, stage: Stage | None) -> LedgerEntry | None:
@@ -131,22 +154,12 @@ def missing(request: DeletionRequest, stage: Stage | None) -> NoReceipt | Receip
     )
 
 
-def assembled(session: Session, entry: LedgerEntry, payload: LedgerPayload, index: int) -> bytes:
-    """The receipt of a sequenced statement, under the first checkpoint that covers it."""
-    head = tree.covering(session, index)
-    assert head is not None  # a leaf is committed with its checkpoint
-    text = payload.payload.encode()
-    envelope = dsse.from_json(
+def enveloped(payload: LedgerPayload) -> Envelope:
+    """A statement with the signatures that the clerk gave it."""
+    return dsse.from_json(
         {
-            "payload": to_base64(text),
+            "payload": to_base64(payload.payload.encode()),
             "payloadType": PAYLOAD_TYPE,
             "signatures": payload.signatures,
         }
-    )
-    return receipt.issue(
-        envelope,
-        Entry(entry.kind, entry.hour, payload.salt),
-        index=index,
-        hashes=tree.inclusion(session, index, head.size).hashes,
-        checkpoint=head.note,
     )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from app.bitmap import Bitmap
 from app.errors import CoversEverything, Fault, IllegalTransition, NameTaken, UnknownRequest
 from app.evidence.canonical import Json
+from app.law import Law
 from app.ledger import datasets, lineage, receipts, versions
 from app.ledger.reasons import DenialReason
 from app.ledger.states import (
@@ -37,6 +38,8 @@ class Submission:
     received_at: datetime
     due_at: datetime
     external_id: str | None = None
+    law: Law = Law.GDPR
+    confirm_by: datetime | None = None
 
 
 def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
@@ -49,12 +52,14 @@ def submit(session: Session, submission: Submission, *, now: datetime) -> Deleti
         state=RequestState.RECEIVED,
         subject_key=submission.subject_key,
         sample_count=sum(len(ordinals) for ordinals in samples.values()),
+        law=submission.law,
         received_at=submission.received_at,
+        confirm_by=submission.confirm_by,
         due_at=submission.due_at,
         erasures=[],
     )
     with or_refuse(session, known_already()):
-        create(session, request, now=now, due_at=submission.due_at.isoformat())
+        create(session, request, now=now, law=request.law.value, due_at=request.due_at.isoformat())
     for dataset_id, ordinals in samples.items():
         session.add(RequestSamples(request_id=request.id, dataset_id=dataset_id, samples=ordinals))
         datasets.bury(session, dataset_id, ordinals, now=now)

@@ -18,7 +18,7 @@ from app.evidence import checkpoint, dsse, frontier, merkle, note
 from app.evidence.errors import VerificationFailed
 from app.evidence.frontier import Frontier, Node
 from app.evidence.signer import Signer
-from app.ledger import log_keys, tree
+from app.ledger import log_keys, signing_refusals, tree
 from app.ledger.log_tables import (
     LedgerCheckpoint,
     LedgerEntry,
@@ -64,6 +64,7 @@ def sequence(
     log_keys.announce(session, signer, now=now)
     last = last_signed(session, signer, remembered)
     if not (waiting := waiting_entries(session, limit)):
+        signing_refusals.clear(session)
         return None
     before = standing(session, last)
     grown, completed = frontier.extend(before, [entry.leaf_hash for entry in waiting])
@@ -73,6 +74,7 @@ def sequence(
     sign_statements(session, signer, waiting)
     signed = signer.checkpoint(grown.size, grown.root)
     session.add(LedgerCheckpoint(size=grown.size, root=grown.root, note=signed, signed_at=now))
+    signing_refusals.clear(session)
     session.flush()
     return signed
 

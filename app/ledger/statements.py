@@ -14,6 +14,7 @@ from app.bitmap import Bitmap
 from app.evidence.canonical import digest
 from app.evidence.statement import Statement
 from app.ledger import forget_sets, versions
+from app.ledger.derived import Child
 from app.ledger.log_tables import SampleCommitment
 from app.ledger.states import ErasureState, VersionState
 from app.ledger.tables import DeletionRequest, Erasure, Job, Model, ModelVersion
@@ -41,11 +42,17 @@ def accepted(request: DeletionRequest, forget_set: SampleCommitment, *, now: dat
 
 
 def completed(
-    session: Session, request: DeletionRequest, forget_set: SampleCommitment, *, now: datetime
+    session: Session,
+    request: DeletionRequest,
+    forget_set: SampleCommitment,
+    reached: Sequence[Child],
+    *,
+    now: datetime,
 ) -> Statement:
     """What a request came to at every model; it is about the weights that are in use now.
 
-    About the set of samples itself, where no model had seen any.
+    About the set of samples itself, where no model had seen any. `reached`: what was derived
+    elsewhere from versions that saw them, whether or not their owners have confirmed anything.
     """
     outcomes = [outcome(session, erasure) for erasure in request.erasures]
     subjects = {
@@ -56,6 +63,7 @@ def completed(
         **of_request("completed", request, forget_set),
         "completed_at": moment(now),
         "outcomes": outcomes,
+        "derived": [derivation(child) for child in reached],
         "software": {"lacuna": version_of("lacuna")},
     }
     return Statement(subjects or {"forget-set": forget_set.root.hex()}, predicate)
@@ -82,7 +90,9 @@ def of_request(
         "event": event,
         "requests": [str(request.id)],
         "forget_set": committed(forget_set),
+        "law": request.law.value,
         "received_at": moment(request.received_at),
+        "confirm_by": request.confirm_by and moment(request.confirm_by),
         "due_at": moment(request.due_at),
     }
 
@@ -104,6 +114,22 @@ def outcome(session: Session, erasure: Erasure) -> dict[str, Any]:
         },
         "withdrawn": withdrawn(session, line, erasure.samples),
         "job": work(session, session.get_one(Job, erasure.job_id)) if erasure.job_id else None,
+    }
+
+
+def derivation(child: Child) -> dict[str, Any]:
+    """A version that is not in our hands, and what of it is outstanding."""
+    row = child.row
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "model": child.line.name,
+        "version": child.parent.number,
+        "how": row.how.value,
+        "weights_sha256": row.weights_digest,
+        "state": row.state.value,
+        "withdrawn_at": row.withdrawn_at and moment(row.withdrawn_at),
+        "confirmed_at": row.confirmed_at and moment(row.confirmed_at),
     }
 
 

@@ -52,6 +52,24 @@ class VersionState(StrEnum):
     PURGED = "purged"
 
 
+class DerivedState(StrEnum):
+    """Of a version that was derived elsewhere."""
+
+    IN_USE = "in_use"
+    WITHDRAWN = "withdrawn"  # with its parent; its owner owes a confirmation
+    CONFIRMED = "confirmed"  # its owner says that it is out of use
+
+
+class Derivation(StrEnum):
+    """How a version was derived elsewhere."""
+
+    FINE_TUNE = "fine_tune"
+    DISTILLATION = "distillation"
+    QUANTISATION = "quantisation"
+    MERGE = "merge"
+    OTHER = "other"
+
+
 class JobKind(StrEnum):
     """What a job is for."""
 
@@ -62,7 +80,7 @@ class JobKind(StrEnum):
     CALIBRATE = "calibrate"  # trials on synthetic forget sets; their networks are destroyed
 
 
-State = RequestState | ErasureState | JobState | VersionState
+State = RequestState | ErasureState | JobState | VersionState | DerivedState
 
 # From each state to those that may follow; the empty string stands before the first.
 # The database holds the same table (state_edges) and refuses every other step.
@@ -104,6 +122,11 @@ EDGES: dict[str, dict[str, frozenset[str]]] = {
         "candidate": frozenset({"published", "purged"}),
         "published": frozenset({"withdrawn"}),
         "withdrawn": frozenset({"purged"}),
+    },
+    "derived_version": {
+        "": frozenset({"in_use", "withdrawn"}),
+        "in_use": frozenset({"withdrawn", "confirmed"}),
+        "withdrawn": frozenset({"confirmed"}),
     },
 }
 

@@ -22,13 +22,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.bitmap import Bitmap
 from app.db import Base, Table
-from app.ledger.states import (
-    ErasureState,
-    JobKind,
-    JobState,
-    RequestState,
-    VersionState,
-)
+from app.law import Law
+from app.ledger.states import ErasureState, JobKind, JobState, RequestState, VersionState
 
 ACTIVE_OF = "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind IN"
 
@@ -200,7 +195,9 @@ class DeletionRequest(Table):
     revision: Mapped[int] = mapped_column(default=0)
     subject_key: Mapped[bytes | None]
     sample_count: Mapped[int]
+    law: Mapped[Law] = mapped_column(stored(Law), default=Law.GDPR)
     received_at: Mapped[datetime]
+    confirm_by: Mapped[datetime | None]  # by when receipt is confirmed, where the law wants that
     due_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     shredded_at: Mapped[datetime | None]  # when it was forgotten who asked, and for what

@@ -8,16 +8,18 @@ from sqlalchemy.orm import Session
 from app.errors import IllegalTransition
 from app.evidence.canonical import Json
 from app.ledger import entries, outbox
+from app.ledger.derived_tables import DerivedVersion
 from app.ledger.states import EDGES, State
 from app.ledger.tables import DeletionRequest, Erasure, Job, ModelVersion
 
-Stateful = DeletionRequest | Erasure | Job | ModelVersion
+Stateful = DeletionRequest | Erasure | Job | ModelVersion | DerivedVersion
 
 MACHINES: dict[type[Stateful], str] = {
     DeletionRequest: "deletion_request",
     Erasure: "erasure",
     Job: "job",
     ModelVersion: "model_version",
+    DerivedVersion: "derived_version",
 }
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, func, literal, select, tuple_
+from sqlalchemy import BigInteger, Row, SmallInteger, and_, any_, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from app.errors import NoCheckpoint, OutOfRange
@@ -84,16 +85,24 @@ def entered(session: Session) -> int:
 
 
 def stored(session: Session, nodes: Iterable[Node]) -> dict[Node, bytes]:
-    """The hashes of these complete subtrees; those that are not stored are left out."""
+    """The hashes of these complete subtrees; those that are not stored are left out.
+
+    Asked for in arrays: a list of five thousand pairs takes the server a second to plan.
+    """
     wanted = set(nodes)
     leaves = [node.offset for node in wanted if node.level == 0]
-    above = [tuple(node) for node in wanted if node.level > 0]
+    above = [node for node in wanted if node.level > 0]
+    unnested = func.unnest(
+        literal([node.level for node in above], ARRAY(SmallInteger)),
+        literal([node.offset for node in above], ARRAY(BigInteger)),
+    )
+    pairs = unnested.table_valued("level", "offset", name="wanted").render_derived()
     rows = session.execute(
         select(LedgerNode.level, LedgerNode.offset, LedgerNode.hash)
-        .where(tuple_(LedgerNode.level, LedgerNode.offset).in_(above))
+        .join(pairs, and_(LedgerNode.level == pairs.c.level, LedgerNode.offset == pairs.c.offset))
         .union_all(
             select(literal(0), LedgerLeaf.index, LedgerLeaf.leaf_hash).where(
-                LedgerLeaf.index.in_(leaves)
+                LedgerLeaf.index == any_(literal(leaves, ARRAY(BigInteger)))
             )
         )
     )

@@ -18,7 +18,7 @@ from app.evidence.frontier import Frontier, Node
 from app.evidence.note import VerifierKey
 from app.evidence.statement import PAYLOAD_TYPE
 from app.evidence.strict import to_base64
-from app.ledger import tree
+from app.ledger import cosignatures, tree
 from app.ledger.heads import Head, heads
 from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload, PendingEntry
 
@@ -34,12 +34,20 @@ class Examined:
     shredded: int = 0
     waiting: int = 0
     faults: list[str] = field(default_factory=list)
+    witnessed: dict[str, int] = field(default_factory=dict)  # by witness, the largest size
 
 
 def examine(
-    session: Session, keys: Sequence[VerifierKey], *, kept: Sequence[bytes] = ()
+    session: Session,
+    keys: Sequence[VerifierKey],
+    *,
+    kept: Sequence[bytes] = (),
+    witnesses: Sequence[VerifierKey] = (),
 ) -> Examined:
-    """Derive everything; `kept` are notes from elsewhere, such as what the clerk remembers."""
+    """Derive everything; `kept` are notes from elsewhere, such as what the clerk remembers.
+
+    `witnesses`: whose cosignatures are to be there, and to fit.
+    """
     found = Examined(waiting=waiting(session))
     signed = heads(session, keys, kept, found.faults)
     found.checkpoints = sum(len(claims) for claims in signed.values())
@@ -47,6 +55,7 @@ def examine(
     if whole:
         compare_size(signed, found)
     lost_entries(session, found.faults)
+    found.witnessed = cosignatures.examine(session, witnesses, found.faults)
     return found
 
 

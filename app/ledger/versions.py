@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Gone, UnknownVersion
-from app.ledger import consumers, entries, model_lines
+from app.ledger import consumers, derived, entries, model_lines
 from app.ledger.policy import Policy
 from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import ACTIVE_JOB_STATES, LOW_PRIORITY, VersionState
@@ -180,7 +180,8 @@ def withdraw_those_that_saw(
 ) -> list[ModelVersion]:
     """Withdraw every published version of the model that was trained on any of the samples.
 
-    Whoever uses the model outside of this service has to say what they did about it.
+    What others derived from them is withdrawn with them, and whoever uses the model outside of this
+    service has to say what they did about it.
     """
     withdrawn = [
         version
@@ -202,6 +203,7 @@ def withdraw_those_that_saw(
             reason=WithdrawalReason.FORGOTTEN_SAMPLES.value,
         )
         consumers.owe(session, version, now=now)
+    derived.withdraw_children(session, withdrawn, now=now)
     return withdrawn
 
 

@@ -68,7 +68,11 @@ def request_page(report: RequestReport, digest: str, *, still: bool = False) -> 
         report=report,
         digest=digest,
         summary=summaries.of_request(report),
-        outcomes=[(outcome, summaries.of_outcome(outcome)) for outcome in report.outcomes],
+        outcomes=[
+            (outcome, summaries.of_outcome(outcome, report.request.state))
+            for outcome in report.outcomes
+        ],
+        derived=[(child, summaries.of_derived(child)) for child in report.derived],
         reload_seconds=None if report.final or still else RELOAD_SECONDS,
     )
 
@@ -80,8 +84,8 @@ def period_page(report: PeriodReport, digest: str, *, still: bool = False) -> st
         report=report,
         digest=digest,
         summary=summaries.of_period(report),
-        counts=tables.counts(report.requests),
-        times=tables.times(report.timeliness),
+        counts=tables.counts(report),
+        times=tables.times(report),
         reload_seconds=None,
     )
 

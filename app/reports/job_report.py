@@ -13,6 +13,9 @@ from sqlalchemy.orm import Session
 from app.ledger import jobs, versions
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Dataset, Erasure, Job, ModelVersion
+from app.reports import derivations
+from app.reports.clocks import Carried, carried
+from app.reports.derivations import Derived
 from app.reports.facts import Step, Version, Withdrawn, timeline, utc, withdrawn_for
 from app.reports.measured import Audit, Decision, Failure, Run, Training, read
 
@@ -126,12 +129,16 @@ class JobReport:
     """Whose next version it makes."""
     batch: Batch
     """What is forgotten and what is kept."""
+    requests: tuple[Carried, ...]
+    """Those that it carries out, the most urgent first, with their dates, extensions and holds."""
     before: Version | None
     """The version that it started from."""
     after: Version | None
     """The version that it made."""
     withdrawn: tuple[Withdrawn, ...]
     """The versions that were taken out of use for it."""
+    derived: tuple[Derived, ...]
+    """What others derived from the versions that were taken out of use."""
     timeline: tuple[Step, ...]
     """Every step, oldest first."""
     hardness: dict[str, object] | None
@@ -171,9 +178,11 @@ def job_report(session: Session, job_id: UUID) -> JobReport:
         progress=progress_of(job),
         model=model_facts(session, job),
         batch=batch_of(session, job),
+        requests=carried(session, job),
         before=Version.of(before) if before else None,
         after=Version.of(after) if after else None,
         withdrawn=withdrawn_for(session, job.model, after) if after else (),
+        derived=derivations.replaced_by(session, after) if after else (),
         timeline=timeline(session, job),
         hardness=job.hardness,
         decision=decision,

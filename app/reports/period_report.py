@@ -7,7 +7,7 @@ Requests are counted as they come and go: what was open when the period began, w
 ended within it, what was open at its end. So a period that is over keeps its numbers for good.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from statistics import fmean, median
@@ -19,14 +19,16 @@ from pydantic import ConfigDict
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.law import local_day
+from app.law import Law, local_day
 from app.ledger.clock_tables import Extension
 from app.ledger.states import ErasureState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure
 from app.reports.changes import Change, changes
+from app.reports.derivations import Elsewhere, elsewhere
 from app.reports.facts import utc
 
 FORMAT = "lacuna.period-report/1"
+Laws = tuple[Law, ...]
 ANSWERED = (RequestState.COMPLETED, RequestState.COMPLETED_NO_DATA, RequestState.DENIED)
 
 
@@ -97,6 +99,16 @@ class Timeliness:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """The requests under one law."""
+
+    requests: Requests
+    """How many, and what became of them."""
+    timeliness: Timeliness
+    """How long answers took."""
+
+
+@dataclass(frozen=True)
 class PeriodReport:
     """One period, from the ledger alone. It names no person and no request."""
 
@@ -108,9 +120,13 @@ class PeriodReport:
     period: Period
     """Which days."""
     requests: Requests
-    """How many, and what became of them."""
+    """How many, and what became of them, under all laws."""
     timeliness: Timeliness
-    """How long answers took."""
+    """How long answers took, under all laws."""
+    laws: Mapping[Law, Counted]
+    """The same for each law alone."""
+    elsewhere: Elsewhere
+    """Versions that others derived from ours."""
     changes: tuple[Change, ...]
     """Every version that was published, withdrawn or destroyed, oldest first."""
 
@@ -124,40 +140,58 @@ def period_report(
 ) -> PeriodReport:
     """The report on these days, as far as they have come."""
     period = Period.of(first_day, last_day, zone=zone, now=now)
-    ended = ended_in(session, period)
+    whole = under(session, period, tuple(Law), zone=zone, now=now)
     return PeriodReport(
         format=FORMAT,
         period=period,
-        requests=counted(session, period, ended),
-        timeliness=timeliness(session, period, ended, zone=zone, now=now),
+        requests=whole.requests,
+        timeliness=whole.timeliness,
+        laws={law: under(session, period, (law,), zone=zone, now=now) for law in Law},
+        elsewhere=elsewhere(session, period.begins, period.ends),
         changes=changes(session, period.begins, period.ends),
     )
 
 
-def ended_in(session: Session, period: Period) -> Sequence[DeletionRequest]:
+def under(
+    session: Session, period: Period, laws: Laws, *, zone: ZoneInfo, now: datetime
+) -> Counted:
+    """What became of the requests under these laws, and how fast."""
+    ended = ended_in(session, period, laws)
+    return Counted(
+        requests=counted(session, period, ended, laws),
+        timeliness=timeliness(session, period, ended, laws, zone=zone, now=now),
+    )
+
+
+def ended_in(session: Session, period: Period, laws: Laws) -> Sequence[DeletionRequest]:
     """The requests that came to their end within the period."""
     return session.scalars(
         select(DeletionRequest).where(
-            DeletionRequest.finished_at >= period.begins, DeletionRequest.finished_at < period.ends
+            DeletionRequest.law.in_(laws),
+            DeletionRequest.finished_at >= period.begins,
+            DeletionRequest.finished_at < period.ends,
         )
     ).all()
 
 
-def counted(session: Session, period: Period, ended: Sequence[DeletionRequest]) -> Requests:
+def counted(
+    session: Session, period: Period, ended: Sequence[DeletionRequest], laws: Laws
+) -> Requests:
     states = [request.state for request in ended]
     completed = {request.id for request in ended if request.state is RequestState.COMPLETED}
     part = len(in_part(session, completed))
     no_data = states.count(RequestState.COMPLETED_NO_DATA)
     return Requests(
-        open_before=open_at(session, period.begins),
-        received=received_before(session, period.ends) - received_before(session, period.begins),
+        open_before=open_at(session, period.begins, laws),
+        received=received_before(session, period.ends, laws)
+        - received_before(session, period.begins, laws),
         complied=len(completed) + no_data,
         complied_whole=len(completed) - part,
         complied_part=part,
         no_data=no_data,
         denied=states.count(RequestState.DENIED),
         withdrawn=states.count(RequestState.CANCELLED),
-        open_after=open_at(session, period.ends),
+        open_after=open_at(session, period.ends, laws),
     )
 
 
@@ -170,25 +204,32 @@ def in_part(session: Session, completed: set[UUID]) -> Sequence[UUID]:
     return session.scalars(query).all()
 
 
-def received_before(session: Session, moment: datetime) -> int:
-    query = select(func.count()).where(DeletionRequest.received_at < moment)
+def received_before(session: Session, moment: datetime, laws: Laws) -> int:
+    query = select(func.count()).where(
+        DeletionRequest.received_at < moment, DeletionRequest.law.in_(laws)
+    )
     return session.scalar(query) or 0
 
 
-def open_at(session: Session, moment: datetime) -> int:
+def open_at(session: Session, moment: datetime, laws: Laws) -> int:
     """Received before a moment, and not ended before it."""
-    return session.scalar(select(func.count()).where(were_open(moment))) or 0
+    return session.scalar(select(func.count()).where(were_open(moment, laws))) or 0
 
 
-def were_open(moment: datetime) -> ColumnElement[bool]:
+def were_open(moment: datetime, laws: Laws) -> ColumnElement[bool]:
     ended = DeletionRequest.finished_at
-    return and_(DeletionRequest.received_at < moment, or_(ended.is_(None), ended >= moment))
+    return and_(
+        DeletionRequest.law.in_(laws),
+        DeletionRequest.received_at < moment,
+        or_(ended.is_(None), ended >= moment),
+    )
 
 
 def timeliness(
     session: Session,
     period: Period,
     ended: Sequence[DeletionRequest],
+    laws: Laws,
     *,
     zone: ZoneInfo,
     now: datetime,
@@ -200,8 +241,8 @@ def timeliness(
         median_days=float(median(days)) if days else None,
         mean_days=fmean(days) if days else None,
         late=sum(is_late(request) for request in answered),
-        overdue=overdue(session, min(period.ends, now)),
-        extended=extended(session, period),
+        overdue=overdue(session, min(period.ends, now), laws),
+        extended=extended(session, period, laws),
     )
 
 
@@ -216,18 +257,21 @@ def is_late(request: DeletionRequest) -> bool:
     return request.finished_at > request.due_at
 
 
-def overdue(session: Session, moment: datetime) -> int:
+def overdue(session: Session, moment: datetime, laws: Laws) -> int:
     """Open at a moment although they were due before it: by the date that held at that moment.
 
     An extension moves the due date, but only before the earlier one has passed, so none that was
     made later can make an overdue request of then look punctual.
     """
-    query = select(func.count()).where(were_open(moment), DeletionRequest.due_at < moment)
+    query = select(func.count()).where(were_open(moment, laws), DeletionRequest.due_at < moment)
     return session.scalar(query) or 0
 
 
-def extended(session: Session, period: Period) -> int:
+def extended(session: Session, period: Period, laws: Laws) -> int:
     query = select(func.count()).where(
-        Extension.extended_at >= period.begins, Extension.extended_at < period.ends
+        DeletionRequest.id == Extension.request_id,
+        DeletionRequest.law.in_(laws),
+        Extension.extended_at >= period.begins,
+        Extension.extended_at < period.ends,
     )
     return session.scalar(query) or 0

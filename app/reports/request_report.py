@@ -12,9 +12,13 @@ from uuid import UUID
 from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
-from app.ledger import requests, versions
+from app.law import Law
+from app.ledger import derived, requests, versions
 from app.ledger.states import FINAL_REQUEST_STATES, ErasureState, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job
+from app.reports import clocks, derivations
+from app.reports.clocks import Denied, Extended, Held
+from app.reports.derivations import Derived
 from app.reports.facts import Step, Withdrawn, timeline, utc, withdrawn_for
 
 FORMAT = "lacuna.request-report/1"
@@ -32,14 +36,22 @@ class RequestFacts:
     """Whether it has come to its end."""
     samples: int
     """How many were found."""
+    law: Law
+    """Under which law the person asked."""
     received_at: datetime
     """When the person asked."""
+    confirm_by: datetime | None
+    """By when receipt had to be confirmed; null where the law has no such date."""
     due_at: datetime
-    """By when it must be answered."""
+    """By when it must be answered, an extension included."""
     finished_at: datetime | None
     """When it came to its end."""
     in_time: bool | None
     """Whether that was by the due date; null while it is open."""
+    extension: Extended | None
+    """Why it is due later than at first."""
+    denial: Denied | None
+    """Why it was denied."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,8 @@ class Outcome:
     """The versions that were taken out of use."""
     reason: str | None
     """Why an erasure waits for a person, or was given back."""
+    holds: tuple[Held, ...]
+    """The times it was put aside, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,8 @@ class RequestReport:
     """The request itself."""
     outcomes: tuple[Outcome, ...]
     """What it came to, model by model."""
+    derived: tuple[Derived, ...]
+    """What others derived from versions that saw the samples; empty once these were shredded."""
     timeline: tuple[Step, ...]
     """Every step of the request, oldest first."""
 
@@ -101,23 +117,28 @@ def request_report(session: Session, request_id: UUID) -> RequestReport:
     erasures = sorted(request.erasures, key=lambda erasure: erasure.model.name)
     return RequestReport(
         format=FORMAT,
-        request=request_facts(request),
+        request=request_facts(session, request),
         outcomes=tuple(outcome(session, erasure) for erasure in erasures),
+        derived=derivations.told(derived.reached(session, requests.resolved(session, request_id))),
         timeline=timeline(session, request),
     )
 
 
-def request_facts(request: DeletionRequest) -> RequestFacts:
+def request_facts(session: Session, request: DeletionRequest) -> RequestFacts:
     finished = request.finished_at
     return RequestFacts(
         id=request.id,
         state=request.state,
         final=request.state in FINAL_REQUEST_STATES,
         samples=request.sample_count,
+        law=request.law,
         received_at=utc(request.received_at),
+        confirm_by=request.confirm_by and utc(request.confirm_by),
         due_at=utc(request.due_at),
         finished_at=finished and utc(finished),
         in_time=None if finished is None else finished <= request.due_at,
+        extension=clocks.extension(session, request),
+        denial=clocks.denial(session, request),
     )
 
 
@@ -126,6 +147,7 @@ def outcome(session: Session, erasure: Erasure) -> Outcome:
     job = session.get_one(Job, erasure.job_id) if erasure.job_id else None
     version = versions.by_id(session, erasure.version_id) if erasure.version_id else None
     audit = job.audit if job and version else None
+    steps = timeline(session, erasure)
     return Outcome(
         model=erasure.model.name,
         state=erasure.state,
@@ -139,17 +161,6 @@ def outcome(session: Session, erasure: Erasure) -> Outcome:
         findings=tuple(audit["sentences"]) if audit else (),
         audited=audit["samples"]["forget"] if audit else None,
         withdrawn=withdrawn_for(session, erasure.model, version) if version else (),
-        reason=reason(session, erasure),
-    )
-
-
-def reason(session: Session, erasure: Erasure) -> str | None:
-    """Why an erasure is where it is, in the words of its last step."""
-    return next(
-        (
-            str(step.facts["reason"])
-            for step in timeline(session, erasure)[-1:]
-            if "reason" in step.facts
-        ),
-        None,
+        reason=clocks.said(steps[-1], "reason"),
+        holds=clocks.holds(steps),
     )

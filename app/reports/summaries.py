@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
-from app.ledger.states import ErasureState, JobKind, JobState, RequestState
+from app.ledger.states import DerivedState, ErasureState, JobKind, JobState, RequestState
+from app.reports.clocks import Denied, Extended, Held
+from app.reports.derivations import Derived
 from app.reports.job_report import JobReport
 from app.reports.numbers import day, duration, moment, number, percent
 from app.reports.period_report import PeriodReport
 from app.reports.request_report import Outcome, RequestReport
-from app.reports.words import JOB_STATES, ROUTES
+from app.reports.words import DENIALS, DERIVATIONS, EXTENSIONS, JOB_STATES, ROUTES
 
 
 def of_job(report: JobReport) -> list[str]:
@@ -112,12 +114,56 @@ def of_request(report: RequestReport) -> list[str]:
         case RequestState.CANCELLED:
             told = ["Your request was taken back before any model had begun to carry it out."]
         case RequestState.DENIED:
-            told = ["Your request was denied."]
+            assert request.denial is not None
+            told = denied(request.denial)
         case RequestState.ON_HOLD:
             told = ["Your request waits for a person to look at it."]
         case _:
             told = [f"Your request is being carried out for {models}."]
-    return [*told, kept_to_time(report)]
+    longer = [extended(request.extension)] if request.extension else []
+    owed = sum(child.state is DerivedState.WITHDRAWN for child in report.derived)
+    open_ends = [f"Outstanding elsewhere: {many(owed, 'confirmation')}; see below."] if owed else []
+    return [*told, *longer, kept_to_time(report), *open_ends]
+
+
+def of_derived(child: Derived) -> str:
+    """What others made of a version that saw the samples, and whether that is out of use."""
+    made = f"{child.name} was made from it elsewhere, {DERIVATIONS[child.how]}."
+    match child.state:
+        case DerivedState.IN_USE:
+            return f"{made} It has to be withdrawn when this version is."
+        case DerivedState.WITHDRAWN:
+            assert child.withdrawn_at is not None
+            return (
+                f"{made} It counts as withdrawn since {day(child.withdrawn_at)}. Its owner has not "
+                "confirmed that it is out of use; it is not in this service's hands."
+            )
+        case DerivedState.CONFIRMED:
+            assert child.confirmed_at is not None
+            return (
+                f"{made} Its owner confirmed that it is out of use; this was noted on "
+                f"{day(child.confirmed_at)}."
+            )
+
+
+def denied(denial: Denied) -> list[str]:
+    """That it was refused, why, and how the person was told."""
+    why = "; ".join(DENIALS[reason] for reason in denial.reasons)
+    because = f", because {why}" if why else ""
+    return [
+        f"Your request was denied on {moment(denial.denied_at)}{because}.",
+        *([f"You were told by: {denial.notice}."] if denial.notice else []),
+    ]
+
+
+def extended(extension: Extended) -> str:
+    """That the answer takes longer, why, and how the person was told."""
+    notice = f"; you were told by: {extension.notice}" if extension.notice else ""
+    return (
+        f"It had to be answered by {moment(extension.due_before)} at first. On "
+        f"{moment(extension.extended_at)} that was extended, because "
+        f"{EXTENSIONS[extension.reason]}{notice}."
+    )
 
 
 def kept_to_time(report: RequestReport) -> str:
@@ -131,7 +177,25 @@ def kept_to_time(report: RequestReport) -> str:
     )
 
 
-def of_outcome(outcome: Outcome) -> list[str]:
+def of_outcome(outcome: Outcome, state: RequestState) -> list[str]:
+    """What one model did about a request in this state, and when it was put aside."""
+    return [*map(put_aside, outcome.holds), *came_to(outcome, state)]
+
+
+def put_aside(hold: Held) -> str:
+    """When it was put aside, why, and until when."""
+    why = f", because {hold.reason}" if hold.reason else ""
+    if hold.until is None:
+        return (
+            f"It was put aside on {moment(hold.since)}{why}. Its due date has not moved for that."
+        )
+    ended = f", because {hold.ended_because}" if hold.ended_because else ""
+    return (
+        f"It was put aside on {moment(hold.since)}{why}. That ended on {moment(hold.until)}{ended}."
+    )
+
+
+def came_to(outcome: Outcome, state: RequestState) -> list[str]:
     """What one model did about it."""
     match outcome.state:
         case ErasureState.FORGOTTEN:
@@ -139,9 +203,10 @@ def of_outcome(outcome: Outcome) -> list[str]:
         case ErasureState.CLEARED:
             return ["Another request had your samples removed already; no version in use saw them."]
         case ErasureState.CANCELLED:
-            return ["Nothing was changed, because the request was taken back."]
+            ended = "denied" if state is RequestState.DENIED else "taken back"
+            return [f"Nothing was changed, because the request was {ended}."]
         case ErasureState.ON_HOLD:
-            return [f"A person has to look at it: {outcome.reason or 'no reason was given'}."]
+            return ["A person has to look at it."]
         case ErasureState.BATCHED:
             assert outcome.job_state is not None
             return [f"Work has begun; the present step is: {JOB_STATES[outcome.job_state]}."]

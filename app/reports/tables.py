@@ -13,7 +13,7 @@ from app.reports.measured import (
     Interval,
     Utility,
 )
-from app.reports.period_report import Requests, Timeliness
+from app.reports.period_report import PeriodReport
 from app.reports.words import DECIDED_BY, HARDNESS, SETS, THRESHOLDS
 
 Number = int | float | None
@@ -154,27 +154,34 @@ def aucs(audit: Audit) -> list[Aucs]:
     ]
 
 
-def counts(requests: Requests) -> list[tuple[str, Number]]:
-    """What came in, what ended, and what is open, in this order."""
-    return [
-        ("open when the period began", requests.open_before),
-        ("received", requests.received),
-        ("complied with, in whole or in part", requests.complied),
-        ("… by every model concerned", requests.complied_whole),
-        ("… by some of the models concerned", requests.complied_part),
-        ("… nothing to do: no model was trained on the samples", requests.no_data),
-        ("denied", requests.denied),
-        ("taken back by whoever asked", requests.withdrawn),
-        ("open at the end", requests.open_after),
-    ]
+COUNTS = {
+    "open when the period began": "open_before",
+    "received": "received",
+    "complied with, in whole or in part": "complied",
+    "… by every model concerned": "complied_whole",
+    "… by some of the models concerned": "complied_part",
+    "… nothing to do: no model was trained on the samples": "no_data",
+    "denied": "denied",
+    "taken back by whoever asked": "withdrawn",
+    "open at the end": "open_after",
+}
+TIMES = {
+    "answered": "answered",
+    "days to the answer, median": "median_days",
+    "days to the answer, mean": "mean_days",
+    "answered late": "late",
+    "extended in the period": "extended",
+    "overdue at the end, open and past the due date": "overdue",
+}
 
 
-def times(timeliness: Timeliness) -> list[tuple[str, Number]]:
-    return [
-        ("answered", timeliness.answered),
-        ("days to the answer, median", timeliness.median_days),
-        ("days to the answer, mean", timeliness.mean_days),
-        ("answered late", timeliness.late),
-        ("extended in the period", timeliness.extended),
-        ("overdue at the end, open and past the due date", timeliness.overdue),
-    ]
+def counts(report: PeriodReport) -> list[tuple[str, list[Number]]]:
+    """What came in, what ended, and what is open: in all, then under each law."""
+    columns = [report.requests, *(one.requests for one in report.laws.values())]
+    return [(label, [getattr(one, name) for one in columns]) for label, name in COUNTS.items()]
+
+
+def times(report: PeriodReport) -> list[tuple[str, list[Number]]]:
+    """How long answers took: in all, then under each law."""
+    columns = [report.timeliness, *(one.timeliness for one in report.laws.values())]
+    return [(label, [getattr(one, name) for one in columns]) for label, name in TIMES.items()]

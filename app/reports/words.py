@@ -1,6 +1,15 @@
 """What states, routes, sets and numbers are called in front of people, and what they mean."""
 
-from app.ledger.states import ErasureState, JobState, RequestState, VersionState
+from app.law import Law
+from app.ledger.reasons import DenialReason, ExtensionReason
+from app.ledger.states import (
+    Derivation,
+    DerivedState,
+    ErasureState,
+    JobState,
+    RequestState,
+    VersionState,
+)
 from app.reports import measured
 
 JOB_STATES = {
@@ -31,8 +40,37 @@ ERASURE_STATES = {
     ErasureState.BATCHED: "being carried out",
     ErasureState.FORGOTTEN: "forgotten",
     ErasureState.CLEARED: "already gone",
-    ErasureState.CANCELLED: "taken back",
+    ErasureState.CANCELLED: "left as it was",
     ErasureState.ON_HOLD: "waiting for a person",
+}
+LAWS = {
+    Law.GDPR: "GDPR (European Union)",
+    Law.CCPA: "CCPA (California)",
+}
+EXTENSIONS = {
+    ExtensionReason.COMPLEXITY: "it is complex",
+    ExtensionReason.NUMBER_OF_REQUESTS: "there are many requests to answer",
+}
+DENIALS = {
+    DenialReason.SUSPECTED_FRAUD: "it looked like fraud",
+    DenialReason.INSUFFICIENT_VERIFICATION: "it could not be made sure that it came from you",
+    DenialReason.NO_MATCH: "nothing could be matched with you",
+    DenialReason.CLAIM_NOT_COVERED: "the law does not give this right in your case",
+    DenialReason.OUTSIDE_JURISDICTION: "the law that you named does not apply",
+    DenialReason.TOO_MANY_REQUESTS: "you have asked too often",
+    DenialReason.OTHER: "of another reason, which the notice to you gives",
+}
+DERIVATIONS = {
+    Derivation.FINE_TUNE: "by training it further",
+    Derivation.DISTILLATION: "by training another model to answer as it does",
+    Derivation.QUANTISATION: "by storing its numbers more coarsely",
+    Derivation.MERGE: "by merging it with another model",
+    Derivation.OTHER: "in another way",
+}
+DERIVED_STATES = {
+    DerivedState.IN_USE: "in use",
+    DerivedState.WITHDRAWN: "withdrawn, not confirmed",
+    DerivedState.CONFIRMED: "confirmed out of use",
 }
 CHANGES = {
     VersionState.CANDIDATE: "made",

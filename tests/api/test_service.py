@@ -36,7 +36,7 @@ def test_the_process_says_that_it_is_up(get: Call) -> None:
 
 
 def test_a_service_without_models_is_ready(get: Call) -> None:
-    assert get("/readyz") == {"ready": True, "without_worker": []}
+    assert get("/readyz") == {"ready": True, "without_worker": [], "unsigned": []}
 
 
 def test_a_model_whose_recipe_no_live_worker_announces_makes_it_unready(
@@ -55,7 +55,7 @@ def test_a_model_whose_recipe_no_live_worker_announces_makes_it_unready(
 
     assert (alone.status_code, alone.json()) == (
         503,
-        {"ready": False, "without_worker": ["ears", "faces"]},
+        {"ready": False, "without_worker": ["ears", "faces"], "unsigned": []},
     )
     assert (together.status_code, together.json()["ready"]) == (200, True)
     assert (gone.status_code, gone.json()["without_worker"]) == (503, ["ears", "faces"])

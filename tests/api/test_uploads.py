@@ -83,6 +83,7 @@ def test_uploaded_weights_become_a_version(
         "saw": None,
         "aliases": None,
         "references": None,
+        "derived": None,
     }
     assert get("/v1/models/faces")["live"] == answer
     assert get(PATH) == [answer]

@@ -207,7 +207,9 @@ def test_what_is_no_receipt_is_refused(folder: Path, content: bytes) -> None:
 def test_a_statement_is_put_in_words() -> None:
     request, unlearned, unseen = summary(PREDICATE)
 
-    assert request.startswith("Request r-1, received 2026-03-02 and due 2026-04-02, over 2 samples")
+    assert request.startswith(
+        "Request r-1, received 2026-03-02 and due 2026-04-02 under the GDPR, over 2 samples"
+    )
     assert "Model faces: version 2 is in use, withdrawn: 1." in unlearned
     assert "The route hamu made it in the place of version 1. The audit said: pass." in unlearned
     assert "withdrawn: none. What is in use had not seen the samples" in unseen

@@ -10,13 +10,21 @@ from app.bitmap import Bitmap
 from app.evidence.canonical import commitment
 from app.ledger import entries
 from app.ledger.log_tables import LedgerEntry, LedgerPayload, StateEdge
-from app.ledger.states import EDGES, ErasureState, JobState, RequestState, VersionState
+from app.ledger.states import (
+    EDGES,
+    DerivedState,
+    ErasureState,
+    JobState,
+    RequestState,
+    VersionState,
+)
 from app.ledger.tables import (
     ModelVersion,
 )
 from app.ledger.transitions import MACHINES
 from tests.factories import (
     NOW,
+    make_child,
     make_erasure,
     make_job,
     make_model,
@@ -31,6 +39,7 @@ STATES = {
     "erasure": ErasureState,
     "job": JobState,
     "model_version": VersionState,
+    "derived_version": DerivedState,
 }
 TABLES = {name: kind for kind, name in MACHINES.items()}
 
@@ -39,6 +48,8 @@ def make_row(session: Session, machine: str) -> Any:
     """A row in its first state or shortly after."""
     if machine == "model_version":
         return make_version(session)
+    if machine == "derived_version":
+        return make_child(session).row
     if machine == "job":
         return make_job(session)
     make_version(session)

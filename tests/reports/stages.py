@@ -40,6 +40,7 @@ class FakeDesk:
     job: Job
     answers: dict[str, Any]
     station: Any = field(init=False)
+    assignment: Any = field(default_factory=lambda: SimpleNamespace(retrains=True))
     now: datetime = NOW
 
     def __post_init__(self) -> None:

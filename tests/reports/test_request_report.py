@@ -27,7 +27,8 @@ def report_of(session: Session, request: DeletionRequest) -> RequestReport:
 
 
 def said(report: RequestReport) -> str:
-    outcomes = [sentence for outcome in report.outcomes for sentence in of_outcome(outcome)]
+    state = report.request.state
+    outcomes = [sentence for one in report.outcomes for sentence in of_outcome(one, state)]
     return " ".join([*of_request(report), *outcomes])
 
 

@@ -1,7 +1,10 @@
 """The clerk's turn at the ledger: what is committed, what is remembered, what is only told."""
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
+from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from app import log_key
@@ -9,6 +12,7 @@ from app.db import transaction
 from app.evidence import checkpoint
 from app.ledger import tree
 from app.ledger.signature_tables import VersionSignature
+from app.main import create_app
 from tests.factories import make_version
 from tests.ledger.signing import append, tamper
 from workers import sequencing
@@ -24,6 +28,17 @@ def size(station: Station) -> int:
     with transaction(station.sessions) as session:
         newest = tree.newest(session)
         return newest.size if newest else 0
+
+
+def readiness(station: Station) -> Any:
+    """What the API says, from the same database."""
+    with transaction(station.sessions) as session:
+        url = session.get_bind().engine.url.render_as_string(hide_password=False)
+    app = create_app(station.settings.model_copy(update={"database_url": url}))
+    with TestClient(app) as http:
+        response = http.get("/readyz")
+    assert (response.status_code == 200) is response.json()["ready"]
+    return response.json()
 
 
 def test_what_waits_is_signed_and_remembered(station: Station) -> None:
@@ -62,6 +77,10 @@ def test_without_a_key_nothing_is_signed_and_the_log_says_why(station: Station) 
 
     assert size(station) == 0
     assert [line["event"] for line in told] == ["no_log_key"]
+    assert [why["code"] for why in readiness(station)["unsigned"]] == ["no_log_key"]
+    log_key.make(station.settings)
+    sequencing.sequence(station)
+    assert readiness(station)["ready"] is True
 
 
 def test_where_the_tree_was_changed_neither_it_nor_weights_are_signed_and_the_log_says_why(
@@ -82,3 +101,55 @@ def test_where_the_tree_was_changed_neither_it_nor_weights_are_signed_and_the_lo
     assert [line["event"] for line in told] == ["will_not_sign"]
     with transaction(station.sessions) as session:
         assert session.scalars(select(VersionSignature)).all() == []
+
+
+FLIP = (
+    "UPDATE ledger_leaves SET leaf_hash = set_byte(leaf_hash, 7, get_byte(leaf_hash, 7) # 1) "
+    "WHERE index = 2"
+)
+
+
+def test_a_flipped_byte_makes_the_service_unready_until_it_is_repaired(station: Station) -> None:
+    log_key.make(station.settings)
+    fill(station.sessions, 2)  # with the key's own entry three, so the last is on the tree's edge
+    sequencing.sequence(station)
+    flip(station)
+    assert readiness(station)["ready"] is True  # nobody has looked yet
+    fill(station.sessions)
+    for _ in range(2):
+        sequencing.sequence(station)
+
+    unready = readiness(station)
+    flip(station)
+    sequencing.sequence(station)
+
+    (why,) = unready["unsigned"]
+    assert why["code"] == "will_not_sign"
+    assert why["detail"] == "the tree of 3 entries is not the one that was signed"
+    assert readiness(station) == {"ready": True, "without_worker": [], "unsigned": []}
+    assert size(station) == 6
+
+
+def flip(station: Station) -> None:
+    """One bit of one byte, there and back."""
+    with transaction(station.sessions) as session:
+        tamper(session, FLIP)
+
+
+def test_a_database_put_back_makes_the_service_unready_although_nothing_waits(
+    station: Station,
+) -> None:
+    log_key.make(station.settings)
+    fill(station.sessions)
+    sequencing.sequence(station)
+    ours = log_key.remembered(station.settings)
+    assert ours is not None
+    log_key.remember(station.settings, log_key.load(station.settings).checkpoint(9, bytes(32)))
+    sequencing.sequence(station)
+
+    unready = readiness(station)
+    log_key.remember(station.settings, ours)
+    sequencing.sequence(station)
+
+    assert "was the database put back to an older state" in unready["unsigned"][0]["detail"]
+    assert readiness(station)["ready"] is True
