@@ -24,7 +24,7 @@ from models.training import evaluate
 from models.unlearning import METHODS
 from models.unlearning.retrain import retrain
 from workers.circumstances import circumstances, device_name
-from workers.said import plan_of, say, table_of
+from workers.said import canaries_in, plan_of, say, table_of
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
 STEERED = ("hamu", "nabla_tau")  # methods that take a target per sample
@@ -36,6 +36,7 @@ class Bench:
 
     recipe: Recipe
     seed: int
+    pool: Samples
     samples: Samples  # all that the new version is to have been trained on
     split: Split | None
     holdout: Holdout
@@ -51,11 +52,13 @@ class Bench:
         """Read the recipe's data and, for an unlearning job, the parent's weights."""
         self.progress(0.0, "reading samples")
         self.recipe, self.seed = registry.find(recipe), seed
-        pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
-        self.samples = pool.named(ids_in(retain))
+        self.pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
+        self.samples = self.pool.named(ids_in(retain))
         self.parent = self.split = None
         if parent is not None and forget is not None:
-            self.split = Split(pool.named(ids_in(forget)), self.samples, self.holdout.validation)
+            self.split = Split(
+                self.pool.named(ids_in(forget)), self.samples, self.holdout.validation
+            )
             self.parent = self.loaded(parent)
         return {"device": device_name(self.device), "threads": torch.get_num_threads()}
 
@@ -120,11 +123,17 @@ class Bench:
         }
 
     def audit(
-        self, *, route: str, served: str, judging: str | None, with_reference: bool
+        self,
+        *,
+        route: str,
+        served: str,
+        judging: str | None,
+        canaries: str,
+        with_reference: bool,
     ) -> dict[str, Any]:
         """Attack the weights as served; compare with references that are gone, or with a retrain.
 
-        A retrained reference is dropped afterwards.
+        A retrained reference is dropped afterwards. Only now is it told which samples ride along.
         """
         assert self.parent is not None
         assert self.split is not None
@@ -148,6 +157,7 @@ class Bench:
             route=route,
             references=references,
             judges=self.judges_from(judging),
+            canaries=canaries_in(canaries, self.pool),
             seed=self.seed,
             thresholds=Thresholds(),
             progress=part(self.progress, 0.8 if references else 0.0, 1.0, ""),
@@ -164,7 +174,15 @@ class Bench:
         return () if known is None else judges(known, self.split.forget, self.split.validation)
 
     def reference(
-        self, *, number: int, parts: int, rounds: int, owners: str, present: str, out: str
+        self,
+        *,
+        number: int,
+        parts: int,
+        rounds: int,
+        owners: str,
+        present: str,
+        bystanders: str,
+        out: str,
     ) -> dict[str, Any]:
         """Train one reference, score it, destroy it."""
         plan = plan_of(
@@ -179,6 +197,7 @@ class Bench:
             self.recipe,
             self.samples,
             self.holdout.validation,
+            self.pool.named(ids_in(bystanders)),
             plan,
             Path(out),
             part(self.progress, 0.0, 1.0, f"reference {number + 1}: "),

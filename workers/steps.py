@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import endings, jobs, publishing, versions
+from app.ledger import canary_renewal, canary_tests, endings, jobs, publishing, versions
 from app.ledger.policy import Policy
 from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
 from models.decision import Decision, Route, decide
 from models.hardness.record import Hardness
-from workers import costs, known_scores, reference_steps
+from workers import canary_papers, costs, known_scores, reference_steps
 from workers.child_process import ChildFailed
 from workers.desk import Desk
 
@@ -96,6 +96,9 @@ def unlearn(desk: Desk) -> None:
     with desk.held() as (session, job):
         assert job.decision is not None
         route, predicted = str(job.decision["route"]), float(job.decision["retrain_seconds"])
+        if route == Route.RETRAIN and canary_renewal.renew(session, job, now=desk.station.clock()):
+            start_over(session, job)
+            return
         steering = known_scores.lay(desk, session, job, judging=False)
     try:
         made = desk.ask("unlearn", route=route, steering=steering, out=str(desk.out(route)))
@@ -130,15 +133,18 @@ def audit(desk: Desk) -> None:
             job.decision["retrain_seconds"] <= Policy.of(job.model.policy).reference_seconds
         )
         judging = known_scores.lay(desk, session, job, judging=True)
+        canaries = canary_papers.lay(desk, session, job)
     report = desk.ask(
         "audit",
         route=route,
         served=desk.fetched(served),
         # A retrain is exact by how it was made; a reference would only be the same again.
         judging=judging,
+        canaries=canaries,
         with_reference=affordable and judging is None and route != Route.RETRAIN,
     )
     with desk.held() as (session, job):
+        accumulate(session, job, report["canaries"])
         job.audit = report
         following = after_verdict(job, report["verdict"])
         if following is JobState.UNLEARNING:
@@ -152,6 +158,13 @@ def audit(desk: Desk) -> None:
             sentences=report["sentences"],
         )
         let_wait(session, job)
+
+
+def accumulate(session: Session, job: Job, told: dict[str, Any]) -> None:
+    """Put what the coins of this job say together with those of the jobs before."""
+    if told["e_value"] is not None:
+        told["wealth"] = canary_tests.wealth(session, job.model_id) * told["e_value"]
+        told["jobs"] = len(canary_tests.of_model(session, job.model_id)) + 1
 
 
 def after_verdict(job: Job, verdict: str) -> JobState:
@@ -170,6 +183,12 @@ def let_wait(session: Session, job: Job) -> None:
     """A job that waits for a person is held by no worker."""
     if job.state is JobState.AWAITING_APPROVAL:
         jobs.release(session, job)
+
+
+def start_over(session: Session, job: Job) -> None:
+    """Let go of a job whose training set has changed, to be claimed anew with the new one."""
+    job.attempt = 0  # the claim that led here did not fail
+    jobs.release(session, job)
 
 
 def retrain_instead(job: Job, reason: str) -> None:

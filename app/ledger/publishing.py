@@ -8,7 +8,16 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Conflict, ForgottenSamples
-from app.ledger import batching, datasets, jobs, model_lines, references, versions
+from app.ledger import (
+    batching,
+    canary_tests,
+    datasets,
+    jobs,
+    model_lines,
+    references,
+    riders,
+    versions,
+)
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
 from app.ledger.tables import Erasure, Job, Model, ModelVersion
@@ -39,9 +48,12 @@ def publish_unlearned(
     )
     erasures = batching.locked(session, Erasure.job_id == job.id)
     # The forget set alone is not enough: older versions may have seen what the parent never saw.
-    forgotten = job.forget_set | batching.union(erasures)
+    # Nobody asked to have canaries forgotten that ride along: what saw them may stay in use.
+    riding = riders.riding(riders.of_job(session, job.id))
+    forgotten = (job.forget_set - riding) | batching.union(erasures)
     versions.withdraw_those_that_saw(session, job.model, forgotten, version, now=now)
-    references.forget(session, job.model_id, forgotten)
+    references.forget(session, job.model_id, forgotten | riding)
+    canary_tests.keep(session, job, now=now)
     end_older_generations(session, version)
     for erasure in erasures:
         erasure.version_id = version.id

@@ -9,22 +9,13 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from app.reports.canaries import Canaries
+from app.reports.intervals import Interval
+
 # As models/auditing names the networks and the sets of samples that it looks at.
 BEFORE, AFTER, REFERENCE = "parent", "served", "reference"
 FORGOTTEN, RETAINED, VALIDATION, UNSEEN = "forget", "retain", "validation", "test"
 KNOWN_ATTACKS = ("loss", "spread", "calibrated")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate, and the values that the data do not speak against."""
-
-    estimate: float
-    """What was measured."""
-    low: float
-    """The lower end."""
-    high: float
-    """The upper end."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +146,8 @@ class Audit:
     """How long the audit took, references left out."""
     reference_seconds: float | None = None
     """How long the references took to train; null without any."""
+    canaries: Canaries | None = None
+    """What the coins say of whoever rode along; null for audits from before there were any."""
 
     @property
     def whole_sets(self) -> tuple[Measured, ...]:

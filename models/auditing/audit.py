@@ -10,9 +10,11 @@ from time import perf_counter
 
 from torch import nn
 
+from models.auditing.canary_report import CanaryReport, Outcome
 from models.auditing.evidence import Evidence
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
 from models.auditing.report import AuditReport, distributions, utility_table
+from models.auditing.riders import Canaries, canary_report, canary_scores
 from models.auditing.signals import (
     Heard,
     Said,
@@ -26,6 +28,7 @@ from models.auditing.verdict import Thresholds, judge
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
+from models.training import evaluate
 
 
 def audit(
@@ -38,6 +41,7 @@ def audit(
     route: str,
     references: Sequence[nn.Module] = (),
     judges: Sequence[Said] = (),
+    canaries: Canaries | None = None,
     seed: int,
     thresholds: Thresholds,
     progress: Progress,
@@ -45,7 +49,8 @@ def audit(
     """Judge `after`, which the route made from `before` to forget `split.forget`.
 
     `references`: networks of the same recipe that never saw the forgotten samples, where there are
-    any; `judges`: what such networks said before they were destroyed. What decides is measured
+    any; `judges`: what such networks said before they were destroyed. `canaries`: those of which
+    some ride with the forget set. What decides is measured
     against `split.validation`; `test` gives the utility, and a second AUC that is only reported,
     against samples that steered nothing.
     `ValueError` for sets that overlap or hold fewer than two samples, and for a parent or a
@@ -54,7 +59,8 @@ def audit(
     started = perf_counter()
     sets = audited_sets(split, test, seed=seed)
     heard = replace(
-        hear(before, after, references, sets, recipe, progress=progress), judges=tuple(judges)
+        hear(before, after, references, sets, recipe, progress=progress),
+        judges=tuple(judges),
     )
     evidence = gather(
         heard,
@@ -63,6 +69,9 @@ def audit(
         moved=movement(before, after),
         confidence=thresholds.confidence,
     )
+    if canaries is not None:
+        told = coins(before, after, heard, canaries, recipe, seed=seed, thresholds=thresholds)
+        evidence = replace(evidence, canaries=told)
     return report(
         heard,
         evidence,
@@ -93,6 +102,31 @@ def hear(
         refuse_broken(yardstick)
     progress(1.0, "scored all networks")
     return Heard(parent, served, tuple(others))
+
+
+def coins(
+    before: nn.Module,
+    after: nn.Module,
+    heard: Heard,
+    canaries: Canaries,
+    recipe: Recipe,
+    *,
+    seed: int,
+    thresholds: Thresholds,
+) -> CanaryReport:
+    """What the coins say; a network that is not finite is not asked."""
+    level = thresholds.rider_level
+    if canaries.samples is None or not finite(heard.served):
+        why = canaries.untested or "the new network gives values that are not finite"
+        return CanaryReport(Outcome.UNTESTED, why, 0, 0, level)
+    said = (
+        (evaluate(network, canaries.samples, recipe.losses).double().numpy(), of["validation"])
+        for network, of in ((before, heard.parent), (after, heard.served))
+    )
+    was, now = (canary_scores(losses, canaries, unseen) for losses, unseen in said)
+    return canary_report(
+        was, now, canaries.sides, level=level, seed=seed, confidence=thresholds.confidence
+    )
 
 
 def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: float) -> Evidence:
@@ -132,6 +166,7 @@ def report(
         seed=seed,
         movement=evidence.movement if isfinite(evidence.movement) else None,
         finite=evidence.finite,
+        canaries=evidence.canaries,
         samples=samples,
         references=len(heard.yardsticks),
         attacks=attack_table(shown, confidence=confidence),

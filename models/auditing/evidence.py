@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.auditing.attacks import Separation
+from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Interval
 
 
@@ -57,3 +58,4 @@ class Evidence:
     matched_share: float  # of the forgotten samples, those with unseen ones of their stratum
     leaks: tuple[Leak, ...]
     drops: tuple[Drop, ...]
+    canaries: CanaryReport | None = None  # where anybody told of canaries, or why there are none

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Floats, Interval
 from models.auditing.signals import Said
 from models.auditing.utility import StratumDrop, Utility, by_stratum, utility
@@ -69,6 +70,7 @@ class AuditReport:
     seed: int
     movement: float | None  # None where it is not finite
     finite: bool
+    canaries: CanaryReport | None
     samples: dict[str, int]  # how many of each set were scored
     references: int
     attacks: list[Attacked]

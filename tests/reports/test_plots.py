@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.reports import plots
-from app.reports.measured import Distribution, Interval, Leak, Measured, Utility
+from app.reports.intervals import Interval
+from app.reports.measured import Distribution, Leak, Measured, Utility
 from app.reports.svg import Scale, drawing, round_step, tag, words
 from tests.reports.reading import read_page
 
