@@ -17,7 +17,6 @@ from app.ledger import (
     first_training,
     lineage,
     model_lines,
-    publishing,
     references,
     requests,
     restoring,
@@ -27,14 +26,20 @@ from app.ledger import (
 from app.ledger.canary_tables import Canary, CanaryDeal
 from app.ledger.log_tables import LedgerEntry
 from app.ledger.states import JobState, RequestState, VersionState
-from app.ledger.tables import Dataset, Job, Model, ModelVersion
+from app.ledger.tables import Dataset, Model
 from app.ledger.transitions import move
+from tests.coins import (
+    batched,
+    dealt,
+    make_line,
+    nobody,
+    person_of,
+    run_as,
+    trained,
+)
 from tests.factories import (
     NOW,
-    claim,
     digest_of,
-    make_dataset,
-    make_model,
     make_request,
     make_version,
     ordinals,
@@ -42,56 +47,13 @@ from tests.factories import (
     whole,
 )
 
-EVERYBODY = tuple(f"person-{number:02d}" for number in range(60))
-
-
-def make_line(session: Session, **policy: object) -> Model:
-    dataset = make_dataset(session, people=EVERYBODY)
-    return make_model(session, dataset, **({"canary_share": 0.5, "max_wait_seconds": 0.0} | policy))
-
-
-def trained(session: Session, line: Model) -> ModelVersion:
-    """The model's first version, by a training with coins."""
-    job = first_training.queue(session, line, now=NOW)
-    claim(session, job)
-    for state in (JobState.TRAINING, JobState.PUBLISHING):
-        move(session, job, state, now=NOW)
-    session.refresh(job, ["model"])
-    version = publishing.publish_trained(
-        session, job, weights_digest=digest_of(""), manifest={}, now=NOW
-    )
-    assert version is not None
-    return version
-
-
-def dealt(session: Session) -> list[Canary]:
-    return list(session.scalars(select(Canary).order_by(Canary.id)))
-
-
-def person_of(session: Session, line: Model, row: Canary) -> str:
-    name = datasets.ids_of(session, line.dataset_id, row.samples)[0]
-    return name.rpartition("-")[0]
-
-
-def nobody(session: Session, line: Model) -> list[str]:
-    """People who are no canaries."""
-    taken = {person_of(session, line, row) for row in dealt(session) if row.samples}
-    return [person for person in EVERYBODY if person not in taken]
-
-
-def batched(session: Session, line: Model, *people: str) -> Job:
-    make_request(session, *people)
-    job = batching.batch(session, line.id, now=NOW, flush=True)
-    assert job is not None
-    return job
-
 
 def test_a_coin_decides_for_all_samples_of_a_subject_whether_they_are_trained_on(
     session: Session,
 ) -> None:
     line = make_line(session)
 
-    job = first_training.queue(session, line, now=NOW)
+    job = first_training.queue(session, line, now=NOW, lot=random.Random(1))
 
     rows = dealt(session)
     assert len(rows) == 30
@@ -117,7 +79,7 @@ def test_what_is_in_the_ledger_can_be_opened_and_hides_the_coins_until_then(
     session: Session,
 ) -> None:
     line = make_line(session)
-    first_training.queue(session, line, now=NOW)
+    first_training.queue(session, line, now=NOW, lot=random.Random(1))
 
     deal = session.scalars(select(CanaryDeal)).one()
     leaves = [
@@ -140,7 +102,7 @@ def test_no_coin_is_flipped_where_none_is_wanted_or_too_few_could_be(
 ) -> None:
     line = make_line(session, canary_share=share)  # a tenth of 60 people are six
 
-    job = first_training.queue(session, line, now=NOW)
+    job = first_training.queue(session, line, now=NOW, lot=random.Random(1))
 
     assert dealt(session) == []
     assert job.training_set == whole(session, line)
@@ -173,7 +135,7 @@ def test_riders_are_forgotten_with_the_request_and_nothing_tells_them_apart(
 
     window = riders.of_job(session, job.id)
     riding = riders.riding(window)
-    assert len(window) == riders.FEWEST
+    assert len(window) == canaries.FEWEST
     assert job.forget_set == ordinals(session, line.dataset, asked) | riding
     assert job.training_set == first.training_set - job.forget_set
     assert not any(row.included and not row.samples <= job.forget_set for row in window)
@@ -194,17 +156,6 @@ def test_no_coin_is_looked_at_twice_and_a_spent_pool_gives_no_riders(session: Se
     assert [len(window) for window in seen] == [12, 12, 0]  # six of thirty are too few
     assert seen[0].isdisjoint(seen[1])
     assert jobs[2].forget_set == ordinals(session, line.dataset, people[2])
-
-
-def run_as(session: Session, job: Job, route: str) -> ModelVersion:
-    """Bring a job to its version by a route that is not exact, unless told otherwise."""
-    job.decision = {"route": route}
-    for state in (JobState.ASSESSING, JobState.UNLEARNING, JobState.AUDITING, JobState.PUBLISHING):
-        move(session, job, state, now=NOW)
-    session.refresh(job, ["model"])
-    return publishing.publish_unlearned(
-        session, job, route=route, weights_digest=digest_of(""), manifest={}, now=NOW
-    )
 
 
 def test_a_job_that_ended_before_any_audit_gives_its_coins_back(session: Session) -> None:
@@ -336,7 +287,7 @@ def test_a_retrain_deals_new_coins_for_the_spent_ones_and_leaves_the_others(
     fresh = [row for row in dealt(session) if row.id not in unspent and row.job_id is None]
     out = canaries.union([row.samples for row in fresh if not row.included])
     assert changed
-    assert len(fresh) >= riders.FEWEST
+    assert len(fresh) >= canaries.FEWEST
     assert job.training_set == before - out
     assert all(row.samples <= before for row in fresh)
     assert not canary_renewal.renew(session, job, now=NOW)
@@ -433,7 +384,7 @@ def test_the_tests_of_published_jobs_are_multiplied_in_the_order_of_publication(
 
 def test_a_first_training_that_is_repeated_flips_its_own_coins(session: Session) -> None:
     line = make_line(session)
-    job = first_training.queue(session, line, now=NOW)
+    job = first_training.queue(session, line, now=NOW, lot=random.Random(1))
     move(session, job, JobState.CANCELLED, now=NOW)
 
     first = trained(session, line)
