@@ -11,14 +11,14 @@ from torch import nn
 
 from models import registry, weights
 from models.auditing.audit import audit
-from models.auditing.judges import judges
+from models.auditing.judges import judges, witnesses
 from models.auditing.signals import RETAIN_CAP, Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
 from models.progress import Progress
 from models.recipe import Recipe
-from models.references import spread, targets
+from models.references import Table, spread, targets
 from models.seeding import seeded
 from models.training import evaluate
 from models.unlearning import METHODS
@@ -137,6 +137,7 @@ class Bench:
         """
         assert self.parent is not None
         assert self.split is not None
+        known = table_of(judging, self.split.forget)
         references, started = [], time.monotonic()
         if with_reference:
             reference = retrain(
@@ -156,7 +157,8 @@ class Bench:
             self.recipe,
             route=route,
             references=references,
-            judges=self.judges_from(judging),
+            judges=self.judges_from(known),
+            witnesses=None if known is None else witnesses(known),
             canaries=canaries_in(canaries, self.pool),
             seed=self.seed,
             thresholds=Thresholds(),
@@ -167,10 +169,9 @@ class Bench:
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
 
-    def judges_from(self, judging: str | None) -> tuple[Said, ...]:
+    def judges_from(self, known: Table | None) -> tuple[Said, ...]:
         """What references said that steered nothing."""
         assert self.split is not None
-        known = table_of(judging, self.split.forget)
         return () if known is None else judges(known, self.split.forget, self.split.validation)
 
     def reference(

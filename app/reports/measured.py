@@ -15,7 +15,7 @@ from app.reports.intervals import Interval
 # As models/auditing names the networks and the sets of samples that it looks at.
 BEFORE, AFTER, REFERENCE = "parent", "served", "reference"
 FORGOTTEN, RETAINED, VALIDATION, UNSEEN = "forget", "retain", "validation", "test"
-KNOWN_ATTACKS = ("loss", "spread", "calibrated")
+KNOWN_ATTACKS = ("loss", "spread", "calibrated", "entropy", "margin", "tree", "rmia", "lira")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,20 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class Records:
+    """What single forgotten samples look like beside references: flags, never a test of one."""
+
+    remembered: int
+    """How many the version before was clearly surer of than references that never saw them."""
+    degrees: tuple[float, ...] | None
+    """Quartiles of how much of that is left: 1 as before, 0 as unseen, below 0 pushed too far."""
+    flagged: int
+    """How many the new version is surer of than every reference that never saw them."""
+    by_chance: float
+    """How many that would be, without a leak."""
+
+
+@dataclass(frozen=True)
 class Audit:
     """The attack on the new version: verdict, sentences, and every number they rest on."""
 
@@ -146,6 +160,8 @@ class Audit:
     """How long the audit took, references left out."""
     reference_seconds: float | None = None
     """How long the references took to train; null without any."""
+    records: Records | None = None
+    """What single records look like; null where no reference could be asked."""
     canaries: Canaries | None = None
     """What the coins say of whoever rode along; null for audits from before there were any."""
 

@@ -12,7 +12,9 @@ from torch import nn
 
 from models.auditing.canary_report import CanaryReport, Outcome
 from models.auditing.evidence import Evidence
+from models.auditing.informing import informing, records
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
+from models.auditing.reference_attacks import Witnesses
 from models.auditing.report import AuditReport, distributions, utility_table
 from models.auditing.riders import Canaries, canary_report, canary_scores
 from models.auditing.signals import (
@@ -41,6 +43,7 @@ def audit(
     route: str,
     references: Sequence[nn.Module] = (),
     judges: Sequence[Said] = (),
+    witnesses: Witnesses | None = None,
     canaries: Canaries | None = None,
     seed: int,
     thresholds: Thresholds,
@@ -49,10 +52,10 @@ def audit(
     """Judge `after`, which the route made from `before` to forget `split.forget`.
 
     `references`: networks of the same recipe that never saw the forgotten samples, where there are
-    any; `judges`: what such networks said before they were destroyed. `canaries`: those of which
-    some ride with the forget set. What decides is measured
-    against `split.validation`; `test` gives the utility, and a second AUC that is only reported,
-    against samples that steered nothing.
+    any; `judges`: what such networks said before they were destroyed, `witnesses` the same of what
+    they did not see only. `canaries`: those of which some ride with the forget set. What decides is
+    measured against `split.validation`; `test` gives the utility, and a second AUC that is only
+    reported, against samples that steered nothing.
     `ValueError` for sets that overlap or hold fewer than two samples, and for a parent or a
     reference that gives values that are not finite.
     """
@@ -61,6 +64,7 @@ def audit(
     heard = replace(
         hear(before, after, references, sets, recipe, progress=progress),
         judges=tuple(judges),
+        witnesses=witnesses,
     )
     evidence = gather(
         heard,
@@ -169,7 +173,11 @@ def report(
         canaries=evidence.canaries,
         samples=samples,
         references=len(heard.yardsticks),
-        attacks=attack_table(shown, confidence=confidence),
+        attacks=[
+            *attack_table(shown, confidence=confidence),
+            *informing(heard, shown, seed=seed, confidence=confidence),
+        ],
+        records=records(heard) if evidence.finite else None,
         utility=utility_table(shown),
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],
         distributions=distributions(shown),

@@ -14,6 +14,12 @@ class Attack(StrEnum):
     LOSS = "loss"  # members have lower losses
     SPREAD = "spread"  # the losses of a method's targets lie together, or at the ends
     CALIBRATED = "calibrated"  # members are surer than references that never saw them
+    # Those that inform and do not decide.
+    ENTROPY = "entropy"  # members get more certain outputs
+    MARGIN = "margin"  # members lie further inside their class
+    TREE = "tree"  # a small tree that learns from loss, entropy and margin
+    RMIA = "rmia"  # members' confidence has risen more than that of unseen samples
+    LIRA = "lira"  # as calibrated, in standard deviations of each sample
 
 
 class Yardstick(StrEnum):

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.auditing.reference_attacks import Witnesses
 from models.auditing.signals import Said, Signals
 from models.data import Samples
 from models.references import Table
@@ -28,6 +29,14 @@ def judges(of_forget: Table, forget: Samples, validation: Samples) -> tuple[Said
         }
         for one in of_forget.references
     )
+
+
+def witnesses(of_forget: Table) -> Witnesses | None:
+    """The same references, each silent on what it saw; None where one sample was seen by all."""
+    out = of_forget.left_out.numpy()
+    if not out.any(axis=0).all():
+        return None
+    return Witnesses(of_forget.losses.double().numpy(), out)
 
 
 def signals(losses: Tensor, samples: Samples) -> Signals:

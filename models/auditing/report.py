@@ -59,6 +59,22 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class Records:
+    """What single forgotten samples look like beside references: flags, and never a test of one.
+
+    `remembered`: how many the parent was surer of than references by a standard deviation;
+    `degrees`: quartiles of how much of that is left, 1 as before, 0 as unseen, below 0 pushed on;
+    None where none was. `flagged`: those of which the new network is surer than every reference
+    that never saw them; `by_chance`: how many that would be without a leak.
+    """
+
+    remembered: int
+    degrees: list[float] | None
+    flagged: int
+    by_chance: float
+
+
+@dataclass(frozen=True)
 class AuditReport:
     """`dataclasses.asdict` of it is JSON of at most 50 kB."""
 
@@ -74,6 +90,7 @@ class AuditReport:
     samples: dict[str, int]  # how many of each set were scored
     references: int
     attacks: list[Attacked]
+    records: Records | None
     utility: list[Measured]
     changes: list[Change]
     distributions: list[Distribution]

@@ -104,6 +104,7 @@ def test_a_job_to_be_retrained_is_let_go_once_to_be_claimed_with_the_new_trainin
 ) -> None:
     line, job = ridden(session, route="retrain", canary_share=0.4)
     model_lines.change_policy(session, job.model, {"canary_share": 0.5}, now=stages.NOW)
+    job.run = stages.ran() | {"route": "hamu", "retrain_seconds": 6.25}
     run_as(session, job, "hamu")
     second = batched(session, line, nobody(session, line)[1])
     claim(session, second)
