@@ -11,7 +11,8 @@ from time import perf_counter
 from torch import nn
 
 from models.auditing.canary_report import CanaryReport, Outcome
-from models.auditing.evidence import Evidence
+from models.auditing.evidence import Doubts, Evidence
+from models.auditing.holdout import constant, copied, suspicion
 from models.auditing.informing import informing, records
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
 from models.auditing.reference_attacks import Witnesses
@@ -145,6 +146,16 @@ def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: 
         matched_share=matched_share(heard.served),
         leaks=leaks(heard, confidence=confidence) if sound else (),
         drops=drops(heard, kept, confidence=confidence) if sound else (),
+        doubts=doubts(heard, split, confidence=confidence) if sound else Doubts(),
+    )
+
+
+def doubts(heard: Heard, split: Split, *, confidence: float) -> Doubts:
+    """Whether what is called unseen was, and whether the network tells samples apart at all."""
+    return Doubts(
+        constant=constant(heard.served),
+        copied=copied((split.forget, split.retain), split.validation),
+        suspicion=suspicion(heard.parent, confidence=confidence),
     )
 
 

@@ -54,6 +54,15 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Doubts:
+    """What speaks against believing the attacks; see `holdout.py`."""
+
+    constant: bool = False
+    copied: float = 0.0
+    suspicion: Interval | None = None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What `judge` looks at. `leaks` is empty where no attack could be run."""
 
@@ -64,4 +73,5 @@ class Evidence:
     matched_share: float  # of the forgotten samples, those with unseen ones of their stratum
     leaks: tuple[Leak, ...]
     drops: tuple[Drop, ...]
+    doubts: Doubts = Doubts()
     canaries: CanaryReport | None = None  # where anybody told of canaries, or why there are none

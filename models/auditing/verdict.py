@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 
-from models.auditing import canary_finding
+from models.auditing import canary_finding, doubts
 from models.auditing.canary_report import CanaryReport
 from models.auditing.evidence import Attack, Drop, Evidence, Leak, Yardstick
 from models.auditing.finding import Finding, Verdict
@@ -101,6 +101,7 @@ def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     for leak in evidence.leaks:
         yield _leak(leak, evidence.route, thresholds)
     yield from _blindness(evidence, thresholds)
+    yield from doubts.findings(evidence.doubts, evidence.route)
     if evidence.canaries is not None:
         yield canary_finding.finding(evidence.canaries, evidence.route)
     for drop in evidence.drops:
