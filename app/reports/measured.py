@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from app.reports.canaries import Canaries
+from app.reports.curves import Records, Roc
 from app.reports.intervals import Interval
 
 # As models/auditing names the networks and the sets of samples that it looks at.
@@ -113,20 +114,6 @@ class Leak:
 
 
 @dataclass(frozen=True)
-class Records:
-    """What single forgotten samples look like beside references: flags, never a test of one."""
-
-    remembered: int
-    """How many the version before was clearly surer of than references that never saw them."""
-    degrees: tuple[float, ...] | None
-    """Quartiles of how much of that is left: 1 as before, 0 as unseen, below 0 pushed too far."""
-    flagged: int
-    """How many the new version is surer of than every reference that never saw them."""
-    by_chance: float
-    """How many that would be, without a leak."""
-
-
-@dataclass(frozen=True)
 class Audit:
     """The attack on the new version: verdict, sentences, and every number they rest on."""
 
@@ -160,6 +147,8 @@ class Audit:
     """How long the audit took, references left out."""
     reference_seconds: float | None = None
     """How long the references took to train; null without any."""
+    rocs: tuple[Roc, ...] = ()
+    """The loss attack's ROC curve on every network."""
     records: Records | None = None
     """What single records look like; null where no reference could be asked."""
     canaries: Canaries | None = None

@@ -16,7 +16,7 @@ from models.auditing.holdout import constant, copied, suspicion
 from models.auditing.informing import informing, records
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
 from models.auditing.reference_attacks import Witnesses
-from models.auditing.report import AuditReport, distributions, utility_table
+from models.auditing.report import AuditReport, distributions, rocs, utility_table
 from models.auditing.riders import Canaries, canary_report, canary_scores
 from models.auditing.signals import (
     Heard,
@@ -189,6 +189,7 @@ def report(
             *informing(heard, shown, seed=seed, confidence=confidence),
         ],
         records=records(heard) if evidence.finite else None,
+        rocs=rocs(shown, confidence=confidence),
         utility=utility_table(shown),
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],
         distributions=distributions(shown),

@@ -7,6 +7,7 @@ import numpy as np
 
 from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Floats, Interval
+from models.auditing.roc import Roc, roc
 from models.auditing.signals import Said
 from models.auditing.utility import StratumDrop, Utility, by_stratum, utility
 from models.auditing.verdict import Thresholds
@@ -91,6 +92,7 @@ class AuditReport:
     references: int
     attacks: list[Attacked]
     records: Records | None
+    rocs: list[Roc]
     utility: list[Measured]
     changes: list[Change]
     distributions: list[Distribution]
@@ -117,6 +119,14 @@ def largest(strata: Mapping[int, Utility]) -> dict[int, Utility]:
     """Those with most samples, as many as a report shows."""
     ranked = sorted(strata.items(), key=lambda item: (-item[1].samples, item[0]))
     return dict(ranked[:STRATA_CAP])
+
+
+def rocs(networks: Mapping[str, Said], *, confidence: float) -> list[Roc]:
+    """The loss attack on every network, against validation samples."""
+    return [
+        Roc(name, roc(-said["forget"].losses, -said["validation"].losses, confidence=confidence))
+        for name, said in networks.items()
+    ]
 
 
 def distributions(networks: Mapping[str, Said]) -> list[Distribution]:
