@@ -42,7 +42,7 @@ class Canaries:
     after: Interval | None
     """The same on the new network; 0.5 is chance."""
     detectable_auc: float | None
-    """The least distance from 0.5 that would have been seen with 80 % power."""
+    """The least distance from 0.5 that would have been seen with 80 % power; null: none."""
     detectable_share: float | None
     """The share of riders, remembered at 3 sd, that comes to the same; null: more than all."""
     rates: tuple[Rate, ...]

@@ -36,13 +36,13 @@ def measured(told: CanaryReport) -> str:
 
 def seen(told: CanaryReport) -> str:
     """The minimum detectable leak."""
-    share = told.detectable_share
-    as_if = (
-        "more than if every rider were remembered at three standard deviations"
-        if share is None
-        else f"as if {share:.0%} of the riders were remembered at three standard deviations"
-    )
+    if told.detectable_share is None:
+        return (
+            "So few canaries see little: not even a run that forgot no rider, each remembered at "
+            "three standard deviations, would have been found in 8 of 10 audits."
+        )
     return (
         f"A leak that moves their AUC by {told.detectable_auc:.2f} would have been seen with 80 % "
-        f"power: {as_if}."
+        f"power: as if {told.detectable_share:.0%} of the riders were remembered at three standard "
+        "deviations."
     )

@@ -21,9 +21,9 @@ class CanaryReport:
     """What can be said from coins, and how large a leak would have been seen.
 
     `before`, `after`: the AUC of riders against those never seen, on the parent and on the new
-    network. `detectable_auc`: the least distance of it from 0.5 that is found in 8 of 10 audits;
-    `detectable_share`: of the riders, how many would have to be remembered, at three standard
-    deviations, to move it so far; None where not even all of them would.
+    network. `detectable_auc`: the least distance of it from 0.5 that is found in 8 of 10 audits,
+    None where none is; `detectable_share`: of the riders, how many would have to be remembered, at
+    three standard deviations, to move it so far, None where not even all of them would.
     """
 
     outcome: str

@@ -92,7 +92,7 @@ def canary_report(
         e_value=e_value(p),
         before=auc(before[riders], before[out], confidence),
         after=auc(after[riders], after[out], confidence),
-        detectable_auc=gap,
+        detectable_auc=gap if gap <= 0.5 else None,
         detectable_share=leaking_share(gap),
         rates=tuple(found),
     )
@@ -117,4 +117,5 @@ def auc(riders: Floats, never_seen: Floats, confidence: float) -> Interval:
     """P(a rider looks more like a member than somebody who was never seen)."""
     one, other = (np.zeros(len(scores), dtype=np.int64) for scores in (riders, never_seen))
     placed = placements(riders, one, never_seen, other)
-    return separation(placed, confidence=confidence).interval
+    found = separation(placed, confidence=confidence).interval
+    return Interval(found.estimate, max(0.0, found.low), min(1.0, found.high))
