@@ -4,6 +4,7 @@ import typer
 from pydantic import ValidationError
 
 from app.cli import (
+    audit,
     demo,
     down,
     keys,
@@ -33,6 +34,7 @@ app.command(epilog=status.EPILOG)(status.status)
 app.command(epilog=down.EPILOG)(down.down)
 app.command(epilog=migrate.EPILOG)(migrate.migrate)
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(audit.app, name="audit")
 app.command(epilog=verify.EPILOG)(verify.verify)
 ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)
 app.add_typer(ledger.app, name="ledger")
