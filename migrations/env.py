@@ -6,10 +6,11 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import clock_tables, log_tables, reference_tables, tables
+from app.ledger import canary_tables, clock_tables, log_tables, reference_tables, tables
 
 # Importing the tables is what fills the metadata.
 for noun in (
+    canary_tables.Canary,
     clock_tables.Extension,
     log_tables.LedgerEntry,
     reference_tables.ReferenceScores,
