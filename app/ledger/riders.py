@@ -69,7 +69,7 @@ def window(
 ) -> list[Canary]:
     """The canaries whose coins the next job looks at: as hard as what is asked for, or by lot.
 
-    Empty where too few are left to tell anything. Their number is fixed beforehand, for a window
+    Empty where too few are left to tell anything, or where nothing else would remain. Their number is fixed beforehand, for a window
     that stopped at some coin would favour it.
     """
     known = pool(session, parent)
@@ -80,7 +80,8 @@ def window(
     wanted = hardness(session, parent, asked)
     if wanted is not None and all(row.hardness is not None for row in fresh):
         fresh.sort(key=lambda row: abs((row.hardness or 0.0) - wanted))
-    return fresh[: max(FEWEST, ceil(known.dealt / JOBS))]
+    chosen = fresh[: max(FEWEST, ceil(known.dealt / JOBS))]
+    return [] if parent.training_set <= asked | riding(chosen) else chosen
 
 
 def hardness(session: Session, parent: ModelVersion, asked: Bitmap) -> float | None:

@@ -260,6 +260,16 @@ def test_versions_that_saw_riders_only_stay_in_use(session: Session) -> None:
     assert beside.state is VersionState.PUBLISHED
 
 
+def test_nobody_rides_where_nothing_would_be_left_to_train_on(session: Session) -> None:
+    line = make_line(session, canary_share=0.2)  # twelve people: one window
+    first = trained(session, line)
+    others = first.training_set - riders.riding(riders.pool(session, first).fresh)
+    one = Bitmap([others.at(0)])
+
+    assert len(riders.window(session, first, others - one)) == canaries.FEWEST
+    assert riders.window(session, first, others) == []
+
+
 def test_weights_that_were_trained_elsewhere_have_no_canaries(session: Session) -> None:
     line = make_line(session)
     trained(session, line)
