@@ -69,8 +69,8 @@ def window(
 ) -> list[Canary]:
     """The canaries whose coins the next job looks at: as hard as what is asked for, or by lot.
 
-    Empty where too few are left to tell anything, or where nothing else would remain. Their number is fixed beforehand, for a window
-    that stopped at some coin would favour it.
+    Empty where too few are left to tell anything, or where nothing else would remain. Their number
+    is fixed beforehand, for a window that stopped at some coin would favour it.
     """
     known = pool(session, parent)
     fresh = known.fresh

@@ -224,7 +224,6 @@ def test_a_policy_is_kept_as_it_was_given(post: Call, get: Call) -> None:
         "max_rounds": 0,
         "max_forgotten_share": 1.0,
         "canary_share": 0.25,
-        "canary_share": 0.25,
         "purge_after_seconds": 60.0,
     }
 
