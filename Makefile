@@ -13,8 +13,8 @@ CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help demo up test check fix migration clean
-.PHONY: bench bench-unlearning bench-references bench-restarts bench-verdict bench-people bench-stream
-.PHONY: bench-step bench-sequencer
+.PHONY: conformance bench bench-unlearning bench-references bench-restarts bench-verdict bench-conformance
+.PHONY: bench-people bench-stream bench-step bench-sequencer
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(READY) ## Format, lint, types, import walls, migrations, house rules; c
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/pytest --quiet tests/test_schema.py tests/test_compose.py $(wildcard tests/test_house*.py)
 
+conformance: $(READY) ## Is the audit right where the truth is known: a short form, also part of the tests
+	$(BIN)/pytest --quiet tests/models/test_conformance.py tests/models/test_coin_test.py
+
 fix: $(READY) ## Format, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -44,7 +47,7 @@ migration: $(READY) ## Draft a migration from the tables: make migration m="add 
 	@[ -n "$${m:-}" ] || { echo 'Say what changes: make migration m="add a column"' >&2; exit 1; }
 	$(BIN)/python -m app.cli.draft_migration "$$m"
 
-bench: bench-unlearning bench-references bench-restarts bench-verdict bench-people bench-stream bench-step bench-sequencer ## Measure what the README claims: hours
+bench: bench-unlearning bench-references bench-restarts bench-verdict bench-conformance bench-people bench-stream bench-step bench-sequencer ## Measure what the README claims: hours
 
 bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped
 	$(BIN)/python -m benchmarks.unlearning
@@ -69,6 +72,9 @@ bench-sequencer: $(READY) ## Time sequencing, proofs and receipts
 
 bench-verdict: $(READY) ## Try the audit's verdict on networks whose truth is known
 	$(BIN)/python -m benchmarks.verdict_conformance
+
+bench-conformance: $(READY) ## Known answers over hundreds of worlds, and how strict nominal tests are
+	$(BIN)/python -m benchmarks.conformance
 
 clean: ## Remove .venv and caches; data in .lacuna stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -58,6 +58,10 @@ class Bitmap:
     def __contains__(self, ordinal: int) -> bool:
         return ordinal in self._bits
 
+    def at(self, place: int) -> int:
+        """The ordinal at this place of the ascending order, from 0."""
+        return int(self._bits[place])
+
     def rank(self, ordinal: int) -> int:
         """How many ordinals of the set are at most this one."""
         return int(self._bits.rank(ordinal))

@@ -35,9 +35,10 @@ from torch import Tensor, nn
 
 from models.auditing.audit import gather
 from models.auditing.evidence import Evidence
+from models.auditing.finding import Verdict
 from models.auditing.intervals import CONFIDENCE, clopper_pearson
 from models.auditing.signals import Heard, audited_sets, listen
-from models.auditing.verdict import Thresholds, Verdict, judge
+from models.auditing.verdict import Thresholds, judge
 from models.data import Samples, Split
 from models.progress import silent
 from models.recipe import labelled

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from app.db import Base, BitmapColumn, connect
 from app.ledger import (
     calibration_tables,
+    canary_tables,
     clock_tables,
     consumer_tables,
     cosignature_tables,
@@ -24,6 +25,7 @@ from app.ledger import (
 # Importing the tables is what fills the metadata.
 for noun in (
     calibration_tables.Calibration,
+    canary_tables.Canary,
     clock_tables.Extension,
     consumer_tables.Consumer,
     cosignature_tables.LedgerCosignature,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models import registry, weights
 from models.auditing.audit import audit
-from models.auditing.judges import judges
+from models.auditing.judges import judges, witnesses
 from models.auditing.signals import RETAIN_CAP, Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
@@ -19,7 +19,7 @@ from models.hardness.measure import measure
 from models.hardness.memorization import are_confidences
 from models.progress import Progress, part
 from models.recipe import Recipe
-from models.references import spread, targets
+from models.references import Table, spread, targets
 from models.seeding import seeded
 from models.training import evaluate
 from models.trial import Known
@@ -27,7 +27,7 @@ from models.unlearning import METHODS, STEERED
 from models.unlearning.retrain import retrain
 from workers import trials
 from workers.circumstances import circumstances, device_name
-from workers.said import leave, plan_of, say, table_of
+from workers.said import canaries_in, confidences_in, ids_in, leave, plan_of, say, table_of
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
 REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
@@ -38,6 +38,7 @@ class Bench:
 
     recipe: Recipe
     seed: int
+    pool: Samples
     samples: Samples  # all that the new version is to have been trained on
     split: Split | None
     holdout: Holdout
@@ -53,11 +54,13 @@ class Bench:
         """Read the recipe's data and, for an unlearning job, the parent's weights."""
         self.progress(0.0, "reading samples")
         self.recipe, self.seed = registry.find(recipe), seed
-        pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
-        self.samples = pool.named(ids_in(retain))
+        self.pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
+        self.samples = self.pool.named(ids_in(retain))
         self.parent = self.split = None
         if parent is not None and forget is not None:
-            self.split = Split(pool.named(ids_in(forget)), self.samples, self.holdout.validation)
+            self.split = Split(
+                self.pool.named(ids_in(forget)), self.samples, self.holdout.validation
+            )
             self.parent = self.loaded(parent)
         return {"device": device_name(self.device), "threads": torch.get_num_threads()}
 
@@ -130,14 +133,21 @@ class Bench:
         }
 
     def audit(
-        self, *, route: str, served: str, judging: str | None, with_reference: bool
+        self,
+        *,
+        route: str,
+        served: str,
+        judging: str | None,
+        canaries: str,
+        with_reference: bool,
     ) -> dict[str, Any]:
         """Attack the weights as served; compare with references that are gone, or with a retrain.
 
-        A retrained reference is dropped afterwards.
+        A retrained reference is dropped afterwards. Only now is it told which samples ride along.
         """
         assert self.parent is not None
         assert self.split is not None
+        known = table_of(judging, self.split.forget)
         references, started = [], time.monotonic()
         if with_reference:
             reference = retrain(
@@ -157,7 +167,9 @@ class Bench:
             self.recipe,
             route=route,
             references=references,
-            judges=self.judges_from(judging),
+            judges=self.judges_from(known),
+            witnesses=None if known is None else witnesses(known),
+            canaries=canaries_in(canaries, self.pool),
             seed=self.seed,
             thresholds=Thresholds(),
             progress=part(self.progress, 0.8 if references else 0.0, 1.0, ""),
@@ -167,14 +179,21 @@ class Bench:
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
 
-    def judges_from(self, judging: str | None) -> tuple[Said, ...]:
+    def judges_from(self, known: Table | None) -> tuple[Said, ...]:
         """What references said that steered nothing."""
         assert self.split is not None
-        known = table_of(judging, self.split.forget)
         return () if known is None else judges(known, self.split.forget, self.split.validation)
 
     def reference(
-        self, *, number: int, parts: int, rounds: int, owners: str, present: str, out: str
+        self,
+        *,
+        number: int,
+        parts: int,
+        rounds: int,
+        owners: str,
+        present: str,
+        bystanders: str,
+        out: str,
     ) -> dict[str, Any]:
         """Train one reference, score it, destroy it."""
         plan = plan_of(
@@ -189,6 +208,7 @@ class Bench:
             self.recipe,
             self.samples,
             self.holdout.validation,
+            self.pool.named(ids_in(bystanders)),
             plan,
             Path(out),
             part(self.progress, 0.0, 1.0, f"reference {number + 1}: "),
@@ -271,13 +291,3 @@ class Bench:
         per_sample = (time.monotonic() - started) / len(validation)
         scored = len(self.split.forget) + len(validation) + len(test) + RETAIN_CAP
         return 4 * scored * per_sample
-
-
-def confidences_in(path: str | None) -> dict[str, float] | None:
-    """What a training told, by sample id, from a file the supervisor wrote."""
-    return None if path is None else dict(json.loads(Path(path).read_text()))
-
-
-def ids_in(path: str) -> list[str]:
-    """Sample ids from a file the supervisor wrote: a JSON list, since ids may hold anything."""
-    return list(json.loads(Path(path).read_text()))

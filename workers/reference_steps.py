@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, endings, jobs, references, versions
+from app.ledger import canary_hardness, datasets, endings, jobs, references, versions
 from app.ledger.states import JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
@@ -29,6 +29,8 @@ def train_one(desk: Desk) -> None:
             return
         owners = references.owners(session, job.model.dataset_id, generation.training_set)
         present = [ordinal in desk.assignment.samples for ordinal in generation.training_set]
+        aside = canary_hardness.bystanders(session, generation)
+        names = datasets.ids_of(session, job.model.dataset_id, aside)
     made = desk.ask(
         "reference",
         number=number,
@@ -36,13 +38,16 @@ def train_one(desk: Desk) -> None:
         rounds=references.DESIGN.steering + references.DESIGN.judging,
         owners=desk.laid("owners", owners),
         present=desk.laid("present", present),
+        bystanders=desk.laid("bystanders", names),
         out=str(desk.folder),
     )
     with desk.held() as (session, job):
-        keep(desk, session, job, number, made)
+        keep(desk, session, job, number, made, aside)
 
 
-def keep(desk: Desk, session: Session, job: Job, number: int, made: dict[str, Any]) -> None:
+def keep(
+    desk: Desk, session: Session, job: Job, number: int, made: dict[str, Any], aside: Bitmap
+) -> None:
     """Write down what the reference said.
 
     Its samples may have been forgotten while it was trained: nothing of theirs is kept.
@@ -50,17 +55,22 @@ def keep(desk: Desk, session: Session, job: Job, number: int, made: dict[str, An
     gone = job.training_set & datasets.tombstones(session, job.model.dataset_id)
     ordinals = list(desk.assignment.samples)
     losses = dict(zip(ordinals, desk.floats("losses"), strict=True))
-    left_out = json.loads((desk.folder / "left_out.json").read_text())
+    places = json.loads((desk.folder / "left_out.json").read_text())
+    left_out = Bitmap(ordinals[place] for place in places) - gone
     references.add(
         session,
         generation_of(session, job),
         number,
-        left_out=Bitmap(ordinals[place] for place in left_out) - gone,
+        left_out=left_out,
         losses={ordinal: loss for ordinal, loss in losses.items() if ordinal not in gone},
         unseen=desk.floats("unseen"),
         weights_digest=made["weights_digest"],
         now=desk.station.clock(),
     )
+    if not references.DESIGN.judges(number):  # what judges must not choose who rides
+        unseen = dict(zip(aside, desk.floats("bystanders"), strict=True))
+        unseen |= {ordinal: losses[ordinal] for ordinal in left_out}
+        canary_hardness.hear(session, generation_of(session, job), unseen)
     job.run = {"seconds": [*(job.run or {}).get("seconds", []), made["seconds"]]}
     job.attempt = 1  # the claim is doing well
     if gone & desk.assignment.samples or jobs.others_wait(session, job, now=desk.station.clock()):

@@ -8,14 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models import weights
+from models.auditing.riders import Canaries, Side
 from models.data import Samples
 from models.progress import Progress
 from models.recipe import Recipe
 from models.references import Plan, Reference, Table, plans, scored, trained
+from models.training import evaluate
 
 
 def table_of(path: str | None, samples: Samples) -> Table | None:
@@ -34,21 +37,40 @@ def reference_of(row: dict[str, Any], count: int) -> Reference:
     return Reference(losses.nan_to_num(), left_out & ~losses.isnan(), torch.tensor(row["unseen"]))
 
 
+def canaries_in(path: str, pool: Samples) -> Canaries:
+    """The canaries of an audit, from what the supervisor wrote of them."""
+    told = json.loads(Path(path).read_text())
+    groups = [group["samples"] for group in told["canaries"]]
+    owners = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    ids = [sample_id for group in groups for sample_id in group]
+    return Canaries(
+        samples=pool.named(ids) if ids else None,
+        owners=owners.astype(np.int64),
+        sides=tuple(Side(group["side"]) for group in told["canaries"]),
+        untested=told["untested"],
+    )
+
+
 def say(
     recipe: Recipe,
     samples: Samples,
     validation: Samples,
+    bystanders: Samples,
     plan: Plan,
     out: Path,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Train a reference, leave its losses in the folder, and destroy it: its digest remains."""
+    """Train a reference, leave its losses in the folder, and destroy it: its digest remains.
+
+    `bystanders`: samples that no reference is trained on, and all are asked about.
+    """
     started = time.monotonic()
     network = trained(recipe, samples, plan, progress)
     said = scored(network, recipe, samples, plan, validation)
     left = plan.left_out.nonzero().flatten().tolist()
     (out / "left_out.json").write_text(json.dumps(left))
-    for name, values in (("losses", said.losses), ("unseen", said.unseen)):
+    aside = evaluate(network, bystanders, recipe.losses).float()
+    for name, values in (("losses", said.losses), ("unseen", said.unseen), ("bystanders", aside)):
         leave(values, out / f"{name}.f32")
     kept = out / "reference.safetensors"
     digest = weights.save(network, kept)
@@ -78,3 +100,13 @@ def plan_of(
     plan = plans([str(owner) for owner in owners], parts=parts, rounds=rounds, seed=seed)[number]
     still: Tensor = torch.tensor(present)
     return replace(plan, left_out=plan.left_out[still])
+
+
+def confidences_in(path: str | None) -> dict[str, float] | None:
+    """What a training told, by sample id, from a file the supervisor wrote."""
+    return None if path is None else dict(json.loads(Path(path).read_text()))
+
+
+def ids_in(path: str) -> list[str]:
+    """Sample ids from a file the supervisor wrote: a JSON list, since ids may hold anything."""
+    return list(json.loads(Path(path).read_text()))

@@ -6,13 +6,27 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import endings, jobs, latecomers, publishing, training_logs, versions
+from app.ledger import (
+    canary_tests,
+    endings,
+    jobs,
+    publishing,
+    training_logs,
+    versions,
+)
 from app.ledger.policy import Policy
 from app.ledger.states import LOW_PRIORITY, JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
 from models.decision import Route
-from workers import calibration_steps, deciding, known_scores, reference_steps
+from workers import (
+    calibration_steps,
+    canary_papers,
+    deciding,
+    known_scores,
+    reference_steps,
+    retraining,
+)
 from workers.child_process import ChildFailed
 from workers.desk import Desk
 
@@ -83,7 +97,7 @@ def unlearn(desk: Desk) -> None:
     """unlearning -> auditing: run the route; one that diverges is followed by a retrain."""
     with desk.held() as (session, job):
         assert job.decision is not None
-        if claims_anew(desk, session, job):
+        if retraining.leaves_out_more(desk, session, job):
             return
         route, predicted = str(job.decision["route"]), float(job.decision["retrain_seconds"])
         steering = known_scores.lay(desk, session, job, judging=False)
@@ -93,7 +107,7 @@ def unlearn(desk: Desk) -> None:
         if failure.error["code"] != "diverged" or route == Route.RETRAIN:
             raise
         with desk.held() as (_, job):
-            retrain_instead(job, f"{route} diverged: {failure.error['detail']}")
+            retraining.order(job, f"{route} diverged: {failure.error['detail']}")
         return
     desk.station.store.put(desk.out(route))
     with desk.held() as (session, job):
@@ -108,7 +122,7 @@ def unlearn(desk: Desk) -> None:
             route=route,
             weights_sha256=made["weights_digest"],
             movement=made["movement"],
-            left_out=left_out(session, job) or None,
+            left_out=retraining.left_out(session, job) or None,
         )
 
 
@@ -116,28 +130,6 @@ def keep_log(desk: Desk, session: Session, job: Job, made: dict[str, Any]) -> No
     """Keep how sure the network was of each sample while it was trained, if the recipe told."""
     if made.pop("logged"):
         training_logs.keep(session, job, desk.floats("confidences"))
-
-
-def claims_anew(desk: Desk, session: Session, job: Job) -> bool:
-    """Whether the job was let go, because its retrain can leave out what was asked for meanwhile.
-
-    What the child has before it was laid there at the claim. The next claim is for the retrain
-    itself and does not look again, so a job is let go once at most.
-    """
-    again = (
-        latecomers.about_to_retrain(job)
-        and not desk.assignment.retrains
-        and bool(latecomers.samples(session, job))
-    )
-    if again:
-        job.attempt = 0  # the claim that led here did not fail
-        jobs.release(session, job)
-    return again
-
-
-def left_out(session: Session, job: Job) -> int:
-    """How many samples of the parent the job neither keeps nor was made to forget."""
-    return len(parent_of(session, job).training_set - job.training_set - job.forget_set)
 
 
 def audit(desk: Desk) -> None:
@@ -150,19 +142,22 @@ def audit(desk: Desk) -> None:
             job.decision["retrain_seconds"] <= Policy.of(job.model.policy).reference_seconds
         )
         judging = known_scores.lay(desk, session, job, judging=True)
+        canaries = canary_papers.lay(desk, session, job)
     report = desk.ask(
         "audit",
         route=route,
         served=desk.fetched(served),
         # A retrain is exact by how it was made; a reference would only be the same again.
         judging=judging,
+        canaries=canaries,
         with_reference=affordable and judging is None and route != Route.RETRAIN,
     )
     with desk.held() as (session, job):
+        accumulate(session, job, report["canaries"])
         job.audit = report
         following = after_verdict(job, report["verdict"])
         if following is JobState.UNLEARNING:
-            retrain_instead(job, f"the audit of {route} said {report['verdict']}")
+            retraining.order(job, f"the audit of {route} said {report['verdict']}")
         move(
             session,
             job,
@@ -172,6 +167,13 @@ def audit(desk: Desk) -> None:
             sentences=report["sentences"],
         )
         let_wait(session, job)
+
+
+def accumulate(session: Session, job: Job, told: dict[str, Any]) -> None:
+    """Put what the coins of this job say together with those of the jobs before."""
+    if told["e_value"] is not None:
+        told["wealth"] = canary_tests.wealth(session, job.model_id) * told["e_value"]
+        told["jobs"] = len(canary_tests.of_model(session, job.model_id)) + 1
 
 
 def after_verdict(job: Job, verdict: str) -> JobState:
@@ -190,25 +192,6 @@ def let_wait(session: Session, job: Job) -> None:
     """A job that waits for a person is held by no worker."""
     if job.state is JobState.AWAITING_APPROVAL:
         jobs.release(session, job)
-
-
-def retrain_instead(job: Job, reason: str) -> None:
-    """Change the route to `retrain`; what was decided and run before stays on the record."""
-    assert job.decision is not None
-    before = {key: value for key, value in (job.run or {}).items() if key != "earlier"}
-    if before:
-        verdict = {"audit": None if job.audit is None else brief(job.audit)}
-        job.run = before | {"earlier": [*(job.run or {}).get("earlier", []), before | verdict]}
-    job.decision = job.decision | {
-        "route": Route.RETRAIN.value,
-        "escalated_from": job.decision["route"],
-        "reasons": [*job.decision["reasons"], f"Retrained after all: {reason}."],
-    }
-
-
-def brief(report: dict[str, Any]) -> dict[str, Any]:
-    """What of an overruled audit is kept."""
-    return {key: report[key] for key in ("verdict", "sentences", "numbers", "seconds")}
 
 
 def publish(desk: Desk) -> None:

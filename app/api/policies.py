@@ -49,6 +49,13 @@ class PolicyFields(BaseModel):
     max_forgotten_share: float = Field(
         0.2, ge=0, le=1, description="Share forgotten since the last exact version; then retrain."
     )
+    canary_share: float = Field(
+        0.005,
+        ge=0,
+        le=0.5,
+        description="Of the samples, the most whose people are in or out of the training set by a "
+        "coin, so that audits can be tested; half of them are left out. 0: none.",
+    )
     purge_after_seconds: Seconds = Field(
         604_800.0, description="Weights of withdrawn versions are kept so long."
     )

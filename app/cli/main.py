@@ -4,6 +4,7 @@ import typer
 from pydantic import ValidationError
 
 from app.cli import (
+    audit,
     demo,
     down,
     keys,
@@ -36,6 +37,7 @@ app.command(epilog=down.EPILOG)(down.down)
 app.command(epilog=migrate.EPILOG)(migrate.migrate)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(model.app, name="model")
+app.add_typer(audit.app, name="audit")
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=withdrawals.EPILOG)(withdrawals.withdrawals)
 ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)

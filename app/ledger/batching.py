@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
-from app.ledger import jobs, model_lines, references, starting, training_logs, versions
+from app.ledger import jobs, model_lines, references, riders, starting, training_logs, versions
 from app.ledger.policy import Policy
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState
@@ -152,16 +152,18 @@ def union(erasures: Sequence[Erasure]) -> Bitmap:
 def make_job(
     session: Session, line: Model, parent: ModelVersion, erasures: list[Erasure], *, now: datetime
 ) -> Job:
-    """Queue one job for these erasures."""
+    """Queue one job for these erasures; canaries ride with it, as part of its forget set."""
     start = starting.start_for(session, line, parent, union(erasures))
+    window = riders.window(session, start.version, start.forget_set)
     job = jobs.queue_unlearning(
         session,
         line,
         start.version,
-        start.forget_set,
+        start.forget_set | riders.riding(window),
         due_at=min(erasure.due_at for erasure in erasures),
         now=now,
     )
+    riders.spend(session, job, window, now=now)
     for erasure in erasures:
         erasure.job_id = job.id
         move(session, erasure, ErasureState.BATCHED, now=now, job=str(job.id))
@@ -173,6 +175,7 @@ def give_back(
     session: Session, job: Job, *, not_before: datetime | None, now: datetime, reason: str
 ) -> None:
     """After a job that came to nothing: its erasures are pending again, nothing is dropped."""
+    riders.take_back(session, job)
     for erasure in locked(session, Erasure.job_id == job.id):
         erasure.job_id = None
         erasure.not_before = not_before

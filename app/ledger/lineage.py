@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import UnknownSamples
-from app.ledger import datasets, derived, references, training_logs, versions
+from app.ledger import canaries, datasets, derived, references, training_logs, versions
 from app.ledger.derived import Child
 from app.ledger.states import ACTIVE_JOB_STATES, DerivedState, JobKind
 from app.ledger.tables import Alias, Job, Model, ModelVersion
@@ -134,6 +134,8 @@ def held_aside(session: Session, line: Model, samples: Bitmap) -> list[str]:
         found.append(f"{count} references of {line.name!r} still tell of its samples")
     if training_logs.telling(session, line.id, samples):
         found.append(f"the log of a training of {line.name!r} still tells of its samples")
+    if canaries.holding(session, {line.dataset_id: samples}, model_id=line.id):
+        found.append(f"canaries of {line.name!r} still have its samples")
     making = session.scalars(
         select(Job).where(
             Job.model_id == line.id,

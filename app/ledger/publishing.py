@@ -10,10 +10,12 @@ from app.bitmap import Bitmap
 from app.errors import Conflict, ForgottenSamples
 from app.ledger import (
     batching,
+    canary_tests,
     datasets,
     jobs,
     model_lines,
     references,
+    riders,
     training_logs,
     versions,
 )
@@ -47,10 +49,13 @@ def publish_unlearned(
     )
     erasures = batching.locked(session, Erasure.job_id == job.id)
     # The forget set alone is not enough: older versions may have seen what the parent never saw.
-    forgotten = job.forget_set | batching.union(erasures)
+    # Nobody asked to have canaries forgotten that ride along: what saw them may stay in use.
+    riding = riders.riding(riders.of_job(session, job.id))
+    forgotten = (job.forget_set - riding) | batching.union(erasures)
     versions.withdraw_those_that_saw(session, job.model, forgotten, version, now=now)
-    references.forget(session, job.model_id, forgotten)
-    training_logs.forget(session, job.model_id, forgotten)
+    references.forget(session, job.model_id, forgotten | riding)
+    training_logs.forget(session, job.model_id, forgotten | riding)
+    canary_tests.keep(session, job, now=now)
     end_older_generations(session, version)
     for erasure in erasures:
         erasure.version_id = version.id

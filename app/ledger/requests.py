@@ -13,7 +13,7 @@ from app.bitmap import Bitmap
 from app.errors import CoversEverything, Fault, IllegalTransition, NameTaken, UnknownRequest
 from app.evidence.canonical import Json
 from app.law import Law
-from app.ledger import datasets, lineage, receipts, versions
+from app.ledger import canaries, datasets, lineage, receipts, versions
 from app.ledger.reasons import DenialReason
 from app.ledger.states import (
     FINAL_REQUEST_STATES,
@@ -63,6 +63,7 @@ def submit(session: Session, submission: Submission, *, now: datetime) -> Deleti
     for dataset_id, ordinals in samples.items():
         session.add(RequestSamples(request_id=request.id, dataset_id=dataset_id, samples=ordinals))
         datasets.bury(session, dataset_id, ordinals, now=now)
+    canaries.leave(session, samples)
     move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
     for line, ordinals in owed.items():
         owe(session, request, line, ordinals, now=now)

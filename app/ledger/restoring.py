@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, model_lines, references, requests, versions
+from app.ledger import canaries, datasets, model_lines, references, requests, versions
 from app.ledger.policy import Policy
 from app.ledger.states import (
     ACTIVE_JOB_STATES,
@@ -33,6 +33,7 @@ def came_back(session: Session, *, stored: Stored, now: datetime) -> list[str]:
         found += in_use(session, line)
         found += in_the_making(session, line)
         found += in_references(session, line)
+        found += in_canaries(session, line)
     return [*found, *misled_aliases(session), *kept_weights(session, stored, now=now)]
 
 
@@ -114,6 +115,13 @@ def in_references(session: Session, line: Model) -> Iterator[str]:
     """Tables of references that tell of what was forgotten."""
     if count := sum(references.telling(session, line.id, settled(session, line)).values()):
         yield f"references of {line.name!r} that tell of forgotten samples: {count}"
+
+
+def in_canaries(session: Session, line: Model) -> Iterator[str]:
+    """Canaries that were forgotten as persons and are still kept as canaries."""
+    gone = forgotten(session, line.dataset)
+    if canaries.holding(session, {line.dataset_id: gone}, model_id=line.id):
+        yield f"canaries of {line.name!r} that have forgotten samples"
 
 
 def misled_aliases(session: Session) -> Iterator[str]:

@@ -14,6 +14,7 @@ from app.reports.landing import Landing
 from app.reports.numbers import FILTERS
 from app.reports.period_report import PeriodReport
 from app.reports.request_report import RequestReport
+from app.reports.roc_plot import roc_plot
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = (TEMPLATES / "style.css").read_text()
@@ -56,6 +57,7 @@ def job_page(report: JobReport, digest: str, *, still: bool = False) -> str:
         aucs=tables.aucs(audit) if audit else [],
         leak_plot=plots.leak_plot(audit.leaks) if audit and audit.leaks else None,
         utility_plot=plots.utility_plot(audit.whole_sets) if audit and audit.utility else None,
+        roc_plot=roc_plot(audit.rocs) if audit and audit.rocs else None,
         loss_panels=plots.loss_panels(audit.distributions) if audit else [],
         confidence_panels=plots.confidence_panels(audit.distributions) if audit else [],
     )

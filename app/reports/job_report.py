@@ -10,7 +10,7 @@ from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.ledger import jobs, versions
+from app.ledger import jobs, riders, versions
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Dataset, Erasure, Job, ModelVersion
 from app.reports import derivations
@@ -82,7 +82,9 @@ class Batch:
     requests: int | None
     """How many are carried out; null once a job that came to nothing has given them back."""
     forget: int
-    """Samples to forget."""
+    """Samples to forget, riders included."""
+    riders: int
+    """Of these, samples of canaries: nobody asked for them, they show what the audit can see."""
     retain: int
     """Samples to keep."""
 
@@ -228,6 +230,7 @@ def batch_of(session: Session, job: Job) -> Batch:
     return Batch(
         requests=None if given_back else session.scalar(query),
         forget=len(job.forget_set),
+        riders=len(riders.riding(riders.of_job(session, job.id))),
         retain=len(job.training_set),
     )
 

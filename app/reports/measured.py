@@ -9,22 +9,14 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from app.reports.canaries import Canaries
+from app.reports.curves import Records, Roc
+from app.reports.intervals import Interval
+
 # As models/auditing names the networks and the sets of samples that it looks at.
 BEFORE, AFTER, REFERENCE = "parent", "served", "reference"
 FORGOTTEN, RETAINED, VALIDATION, UNSEEN = "forget", "retain", "validation", "test"
-KNOWN_ATTACKS = ("loss", "spread", "calibrated")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate, and the values that the data do not speak against."""
-
-    estimate: float
-    """What was measured."""
-    low: float
-    """The lower end."""
-    high: float
-    """The upper end."""
+KNOWN_ATTACKS = ("loss", "spread", "calibrated", "entropy", "margin", "tree", "rmia", "lira")
 
 
 @dataclass(frozen=True)
@@ -155,6 +147,12 @@ class Audit:
     """How long the audit took, references left out."""
     reference_seconds: float | None = None
     """How long the references took to train; null without any."""
+    rocs: tuple[Roc, ...] = ()
+    """The loss attack's ROC curve on every network."""
+    records: Records | None = None
+    """What single records look like; null where no reference could be asked."""
+    canaries: Canaries | None = None
+    """What the coins say of whoever rode along; null for audits from before there were any."""
 
     @property
     def whole_sets(self) -> tuple[Measured, ...]:

@@ -6,6 +6,7 @@ from statistics import median
 
 from markupsafe import Markup
 
+from app.reports.intervals import Interval
 from app.reports.measured import (
     AFTER,
     BEFORE,
@@ -14,7 +15,6 @@ from app.reports.measured import (
     RETAINED,
     UNSEEN,
     Distribution,
-    Interval,
     Leak,
     Measured,
 )

@@ -37,10 +37,13 @@ def asked(report: JobReport) -> Iterator[str]:
         return
     verb = "would be" if report.job.kind is JobKind.ASSESS else "are to be"
     on_behalf = f", for {many(batch.requests, 'deletion request')}" if batch.requests else ""
+    riding = (
+        f"; {number(batch.riders)} of these are of canaries that ride along" if batch.riders else ""
+    )
     yield (
         f"{report.model.name}, version {report.before.number}, was trained on "
         f"{counted(batch.forget + batch.retain)}; {number(batch.forget)} of them "
-        f"({percent(batch.share)}) {verb} forgotten{on_behalf}."
+        f"({percent(batch.share)}) {verb} forgotten{on_behalf}{riding}."
     )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.reports.intervals import Interval
 from app.reports.measured import (
     AFTER,
     BEFORE,
     REFERENCE,
     Audit,
     Decision,
-    Interval,
     Utility,
 )
 from app.reports.period_report import PeriodReport

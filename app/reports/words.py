@@ -108,6 +108,11 @@ ATTACKS = {
     "loss": "members have lower losses",
     "spread": "the losses of what was unlearned lie too close together, or at the ends",
     "calibrated": "members are surer than references that never saw them",
+    "entropy": "members get more certain outputs",
+    "margin": "members lie further inside their class",
+    "tree": "a small tree that learns from loss, entropy and margin",
+    "rmia": "members' confidence has risen more than that of unseen samples",
+    "lira": "as calibrated, in standard deviations",
 }
 
 # Numbers of a decision in the order of a page: what they are called, and which threshold each is

@@ -10,9 +10,14 @@ from time import perf_counter
 
 from torch import nn
 
-from models.auditing.evidence import Evidence
+from models.auditing.canary_report import CanaryReport, Outcome
+from models.auditing.evidence import Doubts, Evidence
+from models.auditing.holdout import constant, copied, suspicion
+from models.auditing.informing import informing, records
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
-from models.auditing.report import AuditReport, distributions, utility_table
+from models.auditing.reference_attacks import Witnesses
+from models.auditing.report import AuditReport, distributions, rocs, utility_table
+from models.auditing.riders import Canaries, canary_report, canary_scores
 from models.auditing.signals import (
     Heard,
     Said,
@@ -26,6 +31,7 @@ from models.auditing.verdict import Thresholds, judge
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
+from models.training import evaluate
 
 
 def audit(
@@ -38,6 +44,8 @@ def audit(
     route: str,
     references: Sequence[nn.Module] = (),
     judges: Sequence[Said] = (),
+    witnesses: Witnesses | None = None,
+    canaries: Canaries | None = None,
     seed: int,
     thresholds: Thresholds,
     progress: Progress,
@@ -45,16 +53,19 @@ def audit(
     """Judge `after`, which the route made from `before` to forget `split.forget`.
 
     `references`: networks of the same recipe that never saw the forgotten samples, where there are
-    any; `judges`: what such networks said before they were destroyed. What decides is measured
-    against `split.validation`; `test` gives the utility, and a second AUC that is only reported,
-    against samples that steered nothing.
+    any; `judges`: what such networks said before they were destroyed, `witnesses` the same of what
+    they did not see only. `canaries`: those of which some ride with the forget set. What decides is
+    measured against `split.validation`; `test` gives the utility, and a second AUC that is only
+    reported, against samples that steered nothing.
     `ValueError` for sets that overlap or hold fewer than two samples, and for a parent or a
     reference that gives values that are not finite.
     """
     started = perf_counter()
     sets = audited_sets(split, test, seed=seed)
     heard = replace(
-        hear(before, after, references, sets, recipe, progress=progress), judges=tuple(judges)
+        hear(before, after, references, sets, recipe, progress=progress),
+        judges=tuple(judges),
+        witnesses=witnesses,
     )
     evidence = gather(
         heard,
@@ -63,6 +74,9 @@ def audit(
         moved=movement(before, after),
         confidence=thresholds.confidence,
     )
+    if canaries is not None:
+        told = coins(before, after, heard, canaries, recipe, seed=seed, thresholds=thresholds)
+        evidence = replace(evidence, canaries=told)
     return report(
         heard,
         evidence,
@@ -95,6 +109,31 @@ def hear(
     return Heard(parent, served, tuple(others))
 
 
+def coins(
+    before: nn.Module,
+    after: nn.Module,
+    heard: Heard,
+    canaries: Canaries,
+    recipe: Recipe,
+    *,
+    seed: int,
+    thresholds: Thresholds,
+) -> CanaryReport:
+    """What the coins say; a network that is not finite is not asked."""
+    level = thresholds.rider_level
+    if canaries.samples is None or not finite(heard.served):
+        why = canaries.untested or "the new network gives values that are not finite"
+        return CanaryReport(Outcome.UNTESTED, why, 0, 0, level)
+    said = (
+        (evaluate(network, canaries.samples, recipe.losses).double().numpy(), of["validation"])
+        for network, of in ((before, heard.parent), (after, heard.served))
+    )
+    was, now = (canary_scores(losses, canaries, unseen) for losses, unseen in said)
+    return canary_report(
+        was, now, canaries.sides, level=level, seed=seed, confidence=thresholds.confidence
+    )
+
+
 def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: float) -> Evidence:
     """What the verdict is reached by; no attack and no utility where a value is not finite."""
     sound = isfinite(moved) and finite(heard.served)
@@ -107,6 +146,16 @@ def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: 
         matched_share=matched_share(heard.served),
         leaks=leaks(heard, split, confidence=confidence) if sound else (),
         drops=drops(heard, kept, confidence=confidence) if sound else (),
+        doubts=doubts(heard, split, confidence=confidence) if sound else Doubts(),
+    )
+
+
+def doubts(heard: Heard, split: Split, *, confidence: float) -> Doubts:
+    """Whether what is called unseen was, and whether the network tells samples apart at all."""
+    return Doubts(
+        constant=constant(heard.served),
+        copied=copied((split.forget, split.retain), split.validation),
+        suspicion=suspicion(heard.parent, confidence=confidence),
     )
 
 
@@ -132,9 +181,15 @@ def report(
         seed=seed,
         movement=evidence.movement if isfinite(evidence.movement) else None,
         finite=evidence.finite,
+        canaries=evidence.canaries,
         samples=samples,
         references=len(heard.yardsticks),
-        attacks=attack_table(shown, confidence=confidence),
+        attacks=[
+            *attack_table(shown, confidence=confidence),
+            *informing(heard, shown, seed=seed, confidence=confidence),
+        ],
+        records=records(heard) if evidence.finite else None,
+        rocs=rocs(shown, confidence=confidence),
         utility=utility_table(shown),
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],
         distributions=distributions(shown),

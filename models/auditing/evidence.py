@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.auditing.attacks import Separation
+from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Interval
 
 
@@ -13,6 +14,12 @@ class Attack(StrEnum):
     LOSS = "loss"  # members have lower losses
     SPREAD = "spread"  # the losses of a method's targets lie together, or at the ends
     CALIBRATED = "calibrated"  # members are surer than references that never saw them
+    # Those that inform and do not decide.
+    ENTROPY = "entropy"  # members get more certain outputs
+    MARGIN = "margin"  # members lie further inside their class
+    TREE = "tree"  # a small tree that learns from loss, entropy and margin
+    RMIA = "rmia"  # members' confidence has risen more than that of unseen samples
+    LIRA = "lira"  # as calibrated, in standard deviations of each sample
 
 
 class Yardstick(StrEnum):
@@ -51,6 +58,15 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Doubts:
+    """What speaks against believing the attacks; see `holdout.py`."""
+
+    constant: bool = False
+    copied: float = 0.0
+    suspicion: Interval | None = None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What `judge` looks at. `leaks` is empty where no attack could be run."""
 
@@ -61,3 +77,5 @@ class Evidence:
     matched_share: float  # of the forgotten samples, those with unseen ones of their stratum
     leaks: tuple[Leak, ...]
     drops: tuple[Drop, ...]
+    doubts: Doubts = Doubts()
+    canaries: CanaryReport | None = None  # where anybody told of canaries, or why there are none

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.auditing.reference_attacks import Witnesses
 from models.auditing.signals import Said, Signals
 from models.data import Samples
 from models.references import Table
@@ -50,6 +51,14 @@ def numbered(names: Sequence[str]) -> list[int]:
     """The same names as 0, 1, 2, … in order of appearance."""
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return [numbers[name] for name in names]
+
+
+def witnesses(of_forget: Table) -> Witnesses | None:
+    """The same references, each silent on what it saw; None where one sample was seen by all."""
+    out = of_forget.left_out.numpy()
+    if not out.any(axis=0).all():
+        return None
+    return Witnesses(of_forget.losses.double().numpy(), out)
 
 
 def signals(losses: Tensor, samples: Samples) -> Signals:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Floats, Interval
+from models.auditing.roc import Roc, roc
 from models.auditing.signals import Said
 from models.auditing.utility import StratumDrop, Utility, by_stratum, utility
 from models.auditing.verdict import Thresholds
@@ -58,6 +60,22 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class Records:
+    """What single forgotten samples look like beside references: flags, and never a test of one.
+
+    `remembered`: how many the parent was surer of than references by a standard deviation;
+    `degrees`: quartiles of how much of that is left, 1 as before, 0 as unseen, below 0 pushed on;
+    None where none was. `flagged`: those of which the new network is surer than every reference
+    that never saw them; `by_chance`: how many that would be without a leak.
+    """
+
+    remembered: int
+    degrees: list[float] | None
+    flagged: int
+    by_chance: float
+
+
+@dataclass(frozen=True)
 class AuditReport:
     """`dataclasses.asdict` of it is JSON of at most 50 kB."""
 
@@ -69,9 +87,12 @@ class AuditReport:
     seed: int
     movement: float | None  # None where it is not finite
     finite: bool
+    canaries: CanaryReport | None
     samples: dict[str, int]  # how many of each set were scored
     references: int
     attacks: list[Attacked]
+    records: Records | None
+    rocs: list[Roc]
     utility: list[Measured]
     changes: list[Change]
     distributions: list[Distribution]
@@ -98,6 +119,14 @@ def largest(strata: Mapping[int, Utility]) -> dict[int, Utility]:
     """Those with most samples, as many as a report shows."""
     ranked = sorted(strata.items(), key=lambda item: (-item[1].samples, item[0]))
     return dict(ranked[:STRATA_CAP])
+
+
+def rocs(networks: Mapping[str, Said], *, confidence: float) -> list[Roc]:
+    """The loss attack on every network, against validation samples."""
+    return [
+        Roc(name, roc(-said["forget"].losses, -said["validation"].losses, confidence=confidence))
+        for name, said in networks.items()
+    ]
 
 
 def distributions(networks: Mapping[str, Said]) -> list[Distribution]:

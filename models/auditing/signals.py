@@ -8,10 +8,13 @@ import torch
 from torch import nn
 
 from models.auditing.attacks import Ints
+from models.auditing.class_attacks import certainty, margin
 from models.auditing.intervals import Floats
+from models.auditing.reference_attacks import Witnesses
 from models.data import Samples, Split
-from models.recipe import Recipe
+from models.recipe import Classifier, Recipe, labelled
 from models.training import evaluate
+from models.unlearning.logits import class_logits
 
 RETAIN_CAP = 2000  # retained samples that are scored; drawn anew for each audit, by its seed
 
@@ -23,6 +26,7 @@ class Signals:
     losses: Floats
     scores: Floats
     strata: Ints
+    outputs: Floats | None = None  # `[N, 2]`, of a classifier: certainty and margin
 
     @property
     def columns(self) -> tuple[Floats, Floats, Ints]:
@@ -49,6 +53,7 @@ class Heard:
     served: Said
     references: tuple[Said, ...] = ()
     judges: tuple[Said, ...] = ()
+    witnesses: Witnesses | None = None  # the same references, silent on what they saw
 
     @property
     def yardsticks(self) -> tuple[Said, ...]:
@@ -102,9 +107,17 @@ def listen(network: nn.Module, sets: dict[str, Samples], recipe: Recipe) -> Said
             losses=evaluate(network, samples, recipe.losses).double().numpy(),
             scores=evaluate(network, samples, recipe.scores).double().numpy(),
             strata=samples.strata.numpy(),
+            outputs=outputs(network, samples) if isinstance(recipe, Classifier) else None,
         )
         for name, samples in sets.items()
     }
+
+
+def outputs(network: nn.Module, samples: Samples) -> Floats:
+    """`[N, 2]`: how certain a classifier is, and how far inside its class each sample lies."""
+    logits = evaluate(network, samples, class_logits).double().numpy()
+    _, labels = labelled(samples.batch)
+    return np.column_stack([certainty(logits), margin(logits, labels.numpy())])
 
 
 def averaged(several: Sequence[Said]) -> Said:

@@ -19,10 +19,12 @@ easier or odder than others' is then told apart though nothing is remembered. Be
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from math import isfinite
 
+from models.auditing import canary_finding, doubts
+from models.auditing.canary_report import CanaryReport
 from models.auditing.evidence import Attack, Drop, Evidence, Leak, Yardstick
+from models.auditing.finding import Finding, Verdict
 from models.auditing.intervals import CERTAIN, CONFIDENCE, Interval, z_of
 from models.auditing.power import chance_margin, detectable, fitting_margin, forgotten_needed
 
@@ -33,14 +35,6 @@ LOOKS = {
     Attack.CALIBRATED: ("remembered", "pushed further than forgotten"),
 }
 REMEMBERED = (Attack.LOSS, Attack.CALIBRATED)  # what finds a training that saw the samples
-
-
-class Verdict(StrEnum):
-    """What an audit concludes."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    ESCALATE = "escalate"
-    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,7 @@ class Thresholds:
     `min_matched_share`: of the forgotten samples, how many need unseen ones of their stratum.
     `max_drop`, `max_stratum_drop`: of the mean score, on a set and on one stratum of it.
     `min_movement`: of the parameters, as a share of their length.
+    `rider_level`: a p-value of the canaries' coins up to which they count as told apart.
     `confidence`: of every interval; `certain`: that a leak is none, before it is called one.
     """
 
@@ -66,6 +61,7 @@ class Thresholds:
     max_drop: float = 0.06
     max_stratum_drop: float = 0.20
     min_movement: float = 1e-6
+    rider_level: float = 0.01
     confidence: float = CONFIDENCE
     certain: float = CERTAIN
 
@@ -87,12 +83,6 @@ class Judgement:
     numbers: dict[str, float]
 
 
-@dataclass(frozen=True)
-class _Finding:
-    verdict: Verdict
-    sentence: str
-
-
 def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
     """Escalate if any finding says so, else inconclusive if any does, else pass."""
     findings = list(_findings(evidence, thresholds))
@@ -105,9 +95,9 @@ def judge(evidence: Evidence, thresholds: Thresholds) -> Judgement:
     )
 
 
-def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
+def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     if not (evidence.finite and isfinite(evidence.movement)):
-        yield _Finding(
+        yield Finding(
             Verdict.ESCALATE, "The new network holds or gives values that are not finite."
         )
         return
@@ -116,49 +106,52 @@ def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
     for leak in evidence.leaks:
         yield _leak(leak, evidence.route, thresholds)
     yield from _blindness(evidence, thresholds)
+    yield from doubts.findings(evidence.doubts, evidence.route)
+    if evidence.canaries is not None:
+        yield canary_finding.finding(evidence.canaries, evidence.route)
     for drop in evidence.drops:
         yield from _drop(drop, thresholds)
 
 
-def _movement(evidence: Evidence, thresholds: Thresholds) -> _Finding:
+def _movement(evidence: Evidence, thresholds: Thresholds) -> Finding:
     moved = f"{evidence.movement:.2g} of their length"
     if evidence.route == "none":
         if evidence.movement > 0:
-            return _Finding(
+            return Finding(
                 Verdict.ESCALATE, f"The decision was `none`, yet the weights moved by {moved}."
             )
-        return _Finding(Verdict.PASS, "The weights were left as they were, as decided.")
+        return Finding(Verdict.PASS, "The weights were left as they were, as decided.")
     if evidence.movement < thresholds.min_movement:
-        return _Finding(
+        return Finding(
             Verdict.ESCALATE,
             f"The weights did not move ({moved}), though the route was `{evidence.route}`.",
         )
-    return _Finding(Verdict.PASS, f"The weights moved by {moved}.")
+    return Finding(Verdict.PASS, f"The weights moved by {moved}.")
 
 
-def _gaps(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
+def _gaps(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """What could not be measured, or not by enough samples: no pass without an attack."""
     # The attacks on a retrain inform and do not decide.
     missing = Verdict.PASS if evidence.route == "retrain" else Verdict.INCONCLUSIVE
     if not evidence.leaks:
-        yield _Finding(missing, "No attack could be run.")
+        yield Finding(missing, "No attack could be run.")
     if evidence.forgotten < thresholds.min_forgotten:
-        yield _Finding(
+        yield Finding(
             missing,
             f"{evidence.forgotten} forgotten samples are too few for an attack to judge by: "
             f"{thresholds.min_forgotten} at least are needed.",
         )
     if evidence.matched_share < thresholds.min_matched_share:
-        yield _Finding(
+        yield Finding(
             missing,
             f"Only {evidence.matched_share:.0%} of the forgotten samples have unseen samples of "
             "their stratum to be compared with.",
         )
     if not evidence.drops:
-        yield _Finding(Verdict.INCONCLUSIVE, "What the network is still good for is not known.")
+        yield Finding(Verdict.INCONCLUSIVE, "What the network is still good for is not known.")
 
 
-def _leak(leak: Leak, route: str, thresholds: Thresholds) -> _Finding:
+def _leak(leak: Leak, route: str, thresholds: Thresholds) -> Finding:
     margin = thresholds.margin(leak)
     verdict = _equivalence(leak, leak.after.interval, thresholds)
     if route == "retrain":
@@ -166,7 +159,7 @@ def _leak(leak: Leak, route: str, thresholds: Thresholds) -> _Finding:
     told = _measured(leak, thresholds)
     if verdict is Verdict.PASS:
         seen = detectable(leak.after, confidence=thresholds.confidence)
-        return _Finding(
+        return Finding(
             verdict,
             f"{told}, inside ±{margin:.2f}. A leak of {seen:.2f} would have been seen with 80 % "
             "power.",
@@ -174,21 +167,19 @@ def _leak(leak: Leak, route: str, thresholds: Thresholds) -> _Finding:
     if verdict is Verdict.ESCALATE:
         above, below = LOOKS[leak.attack]
         look = above if leak.after.interval.estimate > 0 else below
-        return _Finding(verdict, f"{told}, outside ±{margin:.2f}: they look {look}.")
-    return _Finding(
-        verdict, f"{told}, not wholly inside ±{margin:.2f}. {_needed(leak, thresholds)}"
-    )
+        return Finding(verdict, f"{told}, outside ±{margin:.2f}: they look {look}.")
+    return Finding(verdict, f"{told}, not wholly inside ±{margin:.2f}. {_needed(leak, thresholds)}")
 
 
-def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) -> _Finding:
+def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) -> Finding:
     """The route was an exact retrain: only one that remembers as its parent did is held back."""
     told = f"{_measured(leak, thresholds)}; the network was trained without them"
     after, before = leak.after.interval, leak.before.interval
     if verdict is Verdict.PASS:
-        return _Finding(verdict, f"{told}.")
+        return Finding(verdict, f"{told}.")
     stands_out = leak.attack in REMEMBERED and after.estimate > margin
     if stands_out and after.high > before.estimate:
-        return _Finding(
+        return Finding(
             Verdict.INCONCLUSIVE,
             f"{told}, but they stand out no less than before ({before.estimate:+.2f}). Either "
             "they are easier than what they are compared with, or the training saw them.",
@@ -198,24 +189,24 @@ def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) 
         if leak.yardstick is Yardstick.REFERENCE
         else "they differ from held-out samples"
     )
-    return _Finding(Verdict.PASS, f"{told}, so this measures how {differ}.")
+    return Finding(Verdict.PASS, f"{told}, so this measures how {differ}.")
 
 
-def _blindness(evidence: Evidence, thresholds: Thresholds) -> Iterator[_Finding]:
+def _blindness(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """Where the parent would have passed as well, a pass says nothing about the run."""
     passed = [
         _equivalence(leak, leak.before.interval, thresholds) is Verdict.PASS
         for leak in evidence.leaks
     ]
     if evidence.route != "none" and passed and all(passed):
-        yield _Finding(
+        yield Finding(
             Verdict.PASS,
             "No attack told them apart on the parent network either, "
             "so this audit cannot show that anything was forgotten.",
         )
 
 
-def _drop(drop: Drop, thresholds: Thresholds) -> Iterator[_Finding]:
+def _drop(drop: Drop, thresholds: Thresholds) -> Iterator[Finding]:
     """A whole set is judged by its estimate, a stratum only where its interval leaves no doubt."""
     limit = thresholds.max_drop if drop.whole else thresholds.max_stratum_drop
     told = (
@@ -224,13 +215,13 @@ def _drop(drop: Drop, thresholds: Thresholds) -> Iterator[_Finding]:
     )
     if not drop.whole:
         if drop.drop.low > limit:
-            yield _Finding(Verdict.ESCALATE, f"{told}, more than the {limit:.2f} allowed.")
+            yield Finding(Verdict.ESCALATE, f"{told}, more than the {limit:.2f} allowed.")
     elif drop.drop.estimate <= limit:
-        yield _Finding(Verdict.PASS, f"{told}, within the {limit:.2f} allowed.")
+        yield Finding(Verdict.PASS, f"{told}, within the {limit:.2f} allowed.")
     elif drop.drop.low > 0:
-        yield _Finding(Verdict.ESCALATE, f"{told}, more than the {limit:.2f} allowed.")
+        yield Finding(Verdict.ESCALATE, f"{told}, more than the {limit:.2f} allowed.")
     else:
-        yield _Finding(
+        yield Finding(
             Verdict.INCONCLUSIVE,
             f"{told}: too few samples to tell it from the {limit:.2f} allowed.",
         )
@@ -269,7 +260,7 @@ def _needed(leak: Leak, thresholds: Thresholds) -> str:
 
 
 def _numbers(evidence: Evidence, thresholds: Thresholds) -> dict[str, float]:
-    numbers = {"matched_share": evidence.matched_share}
+    numbers = {"matched_share": evidence.matched_share} | _coins(evidence.canaries)
     for leak in evidence.leaks:
         interval = leak.after.interval
         numbers |= {
@@ -281,3 +272,9 @@ def _numbers(evidence: Evidence, thresholds: Thresholds) -> dict[str, float]:
             f"{leak.attack}.detectable": detectable(leak.after, confidence=thresholds.confidence),
         }
     return numbers
+
+
+def _coins(told: CanaryReport | None) -> dict[str, float]:
+    names = ("p_value", "e_value", "detectable_auc", "detectable_share")
+    found = {name: getattr(told, name, None) for name in names}
+    return {f"canaries.{name}": value for name, value in found.items() if value is not None}

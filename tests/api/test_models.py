@@ -195,6 +195,7 @@ def test_a_malformed_registration_is_refused(
         ("max_rounds", -1),
         ("max_forgotten_share", 1.01),
         ("max_forgotten_share", -0.01),
+        ("canary_share", 0.51),
         ("route", "scrub"),
         ("route", "none"),
         ("on_inconclusive", "pass"),
@@ -223,6 +224,7 @@ def test_a_policy_is_kept_as_it_was_given(post: Call, get: Call) -> None:
         "reference_seconds": 0.5,
         "max_rounds": 0,
         "max_forgotten_share": 1.0,
+        "canary_share": 0.25,
         "purge_after_seconds": 60.0,
     }
 

@@ -3,10 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from app.cli import data_folder
+from app.cli import audit, data_folder
 from app.cli.data_folder import ProcessState, Stack
 from app.cli.main import app
 from app.cli.summary import columns, duration
@@ -136,3 +137,12 @@ def test_a_duration_is_told_in_two_units(seconds: float, words: str) -> None:
 
 def test_columns_are_as_wide_as_their_widest_word() -> None:
     assert columns([("a", "bb"), ("ccc", "d")]) == "  a    bb\n  ccc  d"
+
+
+def test_an_audit_that_trains_is_refused_in_words_where_torch_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit):
+        audit.require(installed=False)
+
+    assert "pip install 'lacuna[worker]'" in capsys.readouterr().err

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from models.auditing.attacks import Separation
 from models.auditing.evidence import Attack, Drop, Evidence, Leak, Yardstick
+from models.auditing.finding import Verdict
 from models.auditing.intervals import Interval, around
 from models.auditing.power import chance_margin, detectable, forgotten_needed
-from models.auditing.verdict import Judgement, Thresholds, Verdict, judge
+from models.auditing.verdict import Judgement, Thresholds, judge
 
 # What no audit can show, whatever it measured (methods/verification.md, 4.3).
 NOT_TO_BE_SAID = ("erased", "gdpr", "compliant", "no leak ", "cannot be recovered", "ε", "certif")

@@ -11,12 +11,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy.orm import Session
 from torch import nn
 
 from app.ledger import batching, endings, jobs
 from app.ledger.tables import Job
 from models.auditing.audit import audit
+from models.auditing.riders import Canaries
 from models.auditing.verdict import Thresholds
 from models.hardness.measure import measure
 from models.progress import silent
@@ -27,6 +29,7 @@ from workers import steps
 from workers.desk import Desk
 
 FORGOTTEN = 24
+NO_CANARIES = Canaries(None, np.empty(0, np.int64), (), "the weights were trained elsewhere")
 DIGEST = "ab" * 32
 NOW = factories.NOW
 NOBODY = UUID(int=0)
@@ -61,6 +64,9 @@ class FakeDesk:
 
     def out(self, name: str) -> Path:
         return Path(name)
+
+    def laid(self, name: str, facts: object) -> str:
+        return name
 
     def fetched(self, digest: str) -> str:
         return digest
@@ -97,6 +103,7 @@ def audited(route: str, references: int) -> Any:
         blobs.recipe,
         route=route,
         references=others,
+        canaries=NO_CANARIES,
         seed=0,
         thresholds=Thresholds(),
         progress=silent,

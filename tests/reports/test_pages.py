@@ -151,7 +151,7 @@ def test_plots_show_each_network_and_say_in_words_what_they_show(session: Sessio
     names = [svg["aria-labelledby"].split()[0].removesuffix("-title") for svg in pictures]
     networks = ["parent", "served", "reference"]
     panels = [f"{measure}-{one}" for measure in ("loss", "confidence") for one in networks]
-    assert names == ["leaks", *panels, "utility"]
+    assert names == ["leaks", "roc", *panels, "utility"]
 
 
 def test_the_policy_allows_the_stylesheet_that_is_inside() -> None:

@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.reports import plots
-from app.reports.measured import Distribution, Interval, Leak, Measured, Utility
+from app.reports.curves import Point, Roc
+from app.reports.intervals import Interval
+from app.reports.measured import Distribution, Leak, Measured, Utility
+from app.reports.roc_plot import WIDTH as ROC_WIDTH
+from app.reports.roc_plot import roc_plot
 from app.reports.svg import Scale, drawing, round_step, tag, words
 from tests.reports.reading import read_page
 
@@ -157,3 +161,34 @@ def test_a_round_step_is_one_two_or_five_times_a_power_of_ten(least: float) -> N
     leading = float(f"{step:.6e}".split("e")[0])
     assert leading in (1.0, 2.0, 5.0)
     assert least * (1 - 1e-6) <= step <= least * 2.5 * (1 + 1e-6)
+
+
+def curve_of(network: str, *found: float) -> Roc:
+    """Found at one false alarm in a hundred, in ten, and at all."""
+    alarms = (0.01, 0.1, 1.0)
+    intervals = (Interval(one, max(0.0, one - 0.1), min(1.0, one + 0.1)) for one in found)
+    return Roc(network, tuple(map(Point, alarms, intervals)))
+
+
+@pytest.mark.parametrize("found", [(0.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.01, 0.1, 1.0)])
+def test_any_roc_can_be_drawn_on_log_axes(found: tuple[float, ...]) -> None:
+    drawn = roc_plot([curve_of("parent", 0.5, 0.9, 1.0), curve_of("served", *found)])
+
+    well_drawn(drawn, width=ROC_WIDTH)
+
+
+def test_a_roc_says_in_words_what_it_shows() -> None:
+    drawn = roc_plot([curve_of("served", 0.25, 0.5, 1.0), curve_of("parent", 0.5, 0.9, 1.0)])
+
+    assert "The diagonal is chance. before: 50.0% found at 1.0% false alarms; after: 25.0%" in drawn
+
+
+def test_chance_lies_on_the_line_that_is_drawn_for_it() -> None:
+    drawn = roc_plot([curve_of("served", 0.01, 0.1, 1.0)])
+
+    (points,) = re.findall(r'points="([^"]*)" class="curve served"', drawn)
+    (chance,) = re.findall(r'<line ([^>]*) class="zero"', drawn)
+    ends = {name: float(value) for name, value in re.findall(r'(\w+)="([^"]*)"', chance)}
+    first, *_, last = [tuple(map(float, point.split(","))) for point in points.split(" ")]
+    assert first == pytest.approx((ends["x1"], ends["y1"]))
+    assert last == pytest.approx((ends["x2"], ends["y2"]))

@@ -1,0 +1,53 @@
+"""What a retrain has that other routes have not: it may be ordered late, and may leave out more."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.ledger import canary_renewal, jobs, latecomers, versions
+from app.ledger.tables import Job
+from models.decision import Route
+from workers.desk import Desk
+
+
+def leaves_out_more(desk: Desk, session: Session, job: Job) -> bool:
+    """Whether the job was let go, to be claimed anew with a smaller training set.
+
+    What the child has before it was laid there at the claim. The next claim is for the retrain
+    itself and does not look at requests again, and coins are renewed once a job: so it is let go
+    twice at most.
+    """
+    if not latecomers.about_to_retrain(job):
+        return False
+    late = not desk.assignment.retrains and bool(latecomers.samples(session, job))
+    again = late or canary_renewal.renew(session, job, now=desk.station.clock())
+    if again:
+        job.attempt = 0  # the claim that led here did not fail
+        jobs.release(session, job)
+    return again
+
+
+def left_out(session: Session, job: Job) -> int:
+    """How many samples of the parent the job neither keeps nor was made to forget."""
+    assert job.parent_version_id is not None
+    parent = versions.by_id(session, job.parent_version_id)
+    return len(parent.training_set - job.training_set - job.forget_set)
+
+
+def order(job: Job, reason: str) -> None:
+    """Change the route to `retrain`; what was decided and run before stays on the record."""
+    assert job.decision is not None
+    before = {key: value for key, value in (job.run or {}).items() if key != "earlier"}
+    if before:
+        verdict = {"audit": None if job.audit is None else brief(job.audit)}
+        job.run = before | {"earlier": [*(job.run or {}).get("earlier", []), before | verdict]}
+    job.decision = job.decision | {
+        "route": Route.RETRAIN.value,
+        "escalated_from": job.decision["route"],
+        "reasons": [*job.decision["reasons"], f"Retrained after all: {reason}."],
+    }
+
+
+def brief(report: dict[str, Any]) -> dict[str, Any]:
+    """What of an overruled audit is kept."""
+    return {key: report[key] for key in ("verdict", "sentences", "numbers", "seconds")}
