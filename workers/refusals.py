@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from models import registry
-from workers.phases import ids_in
+from workers.said import ids_in
 
 
 def refusal(error: ValueError, phase: str, command: dict[str, Any]) -> dict[str, Any]:
