@@ -21,10 +21,11 @@ COPY workers workers
 RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps --force-reinstall .
 USER lacuna
 WORKDIR /var/lib/lacuna
+ENV LACUNA_AUTH=required
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD \
     ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-CMD ["python", "-m", "uvicorn", "app.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "uvicorn", "app.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-proxy-headers"]
 
 
 FROM base AS worker

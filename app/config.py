@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.auth import Auth, usual
 from app.evidence.errors import VerificationFailed
 from app.evidence.note import VerifierKey, is_key_name
 from app.evidence.witnesses import parse_keys
@@ -32,6 +33,19 @@ class Settings(BaseSettings):
     pepper: SecretStr = Field(
         default=SecretStr(""),
         description="The secret under which subject identifiers are hashed; losing it loses them.",
+    )
+    auth: Auth | None = Field(
+        default=None,
+        description="`required`: every caller needs an API key. `open`: none does, and only this "
+        "machine is answered. Default: open where the API listens on a loopback address alone.",
+    )
+    rate_limit: int = Field(
+        default=3000, ge=0, description="Calls of one caller in a minute; 0: as many as they like."
+    )
+    requests_per_day: int = Field(
+        default=200_000,
+        ge=0,
+        description="Deletion requests that one caller may submit in a day; 0: any number.",
     )
     host: str = "127.0.0.1"
     port: int = 8000
@@ -113,6 +127,11 @@ class Settings(BaseSettings):
     @property
     def witnesses(self) -> tuple[VerifierKey, ...]:
         return parse_keys(self.witness_keys)
+
+    @property
+    def access(self) -> Auth:
+        """Whether callers need a key."""
+        return self.auth or usual(self.host)
 
     @property
     def store(self) -> str:

@@ -21,12 +21,14 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
-    retry_seconds: ClassVar[int | None] = None  # for what will be there soon
+    retry_seconds: int | None = None  # for what will be there soon
+    challenge: ClassVar[str | None] = None  # for WWW-Authenticate
 
-    def __init__(self, detail: str, *faults: Fault) -> None:
+    def __init__(self, detail: str, *faults: Fault, retry_seconds: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = faults
+        self.retry_seconds = retry_seconds or self.retry_seconds
 
 
 class NotFound(ServiceError):

@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from app import auth
 from app.api import (
+    api_keys,
     assessments,
     calibrations,
     consumers,
     datasets,
     deletion_requests,
     derived,
+    guard,
     health,
     jobs,
     ledger,
@@ -21,9 +24,11 @@ from app.api import (
     model_lines,
     openapi,
     problems,
+    rate_headers,
     receipts,
     reports,
     request_actions,
+    request_tokens,
     signatures,
     versions,
     webhook_log,
@@ -48,6 +53,8 @@ STREAMS = ("/samples", "/versions")  # their bodies may be large, and are counte
 def create_app(config: Settings | None = None, queue: Queue | None = None) -> FastAPI:
     """The application for these settings; a queue of one's own is for tests."""
     config = config or settings()
+    if why := auth.obstacle(config.access, config.host):
+        raise ValueError(why)
     configure_logging()
     engine = connect(config.database_url)
 
@@ -57,7 +64,11 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         engine.dispose()
 
     app = FastAPI(
-        title="Lacuna", version=version("lacuna"), description=DESCRIPTION, lifespan=lifespan
+        title="Lacuna",
+        version=version("lacuna"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        dependencies=[Depends(guard.guard)],
     )
     app.state.settings = config
     app.state.sessions = sessions_of(engine)
@@ -69,6 +80,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         upload=config.max_upload_bytes,
         streams=STREAMS,
     )
+    app.add_middleware(rate_headers.RateHeaders)
     problems.install(app)
     openapi.install(app)
     for resource in (
@@ -82,6 +94,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         derived,
         deletion_requests,
         request_actions,
+        request_tokens,
         receipts,
         jobs,
         reports,
@@ -90,6 +103,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         webhooks,
         webhook_log,
         consumers,
+        api_keys,
         workers,
         health,
         problems,

@@ -23,7 +23,7 @@ KEY_SIZE = 32
 
 
 class NoPepper(ServiceError):
-    """The service has no LACUNA_PEPPER, which webhooks' keys are derived from."""
+    """The service has no LACUNA_PEPPER, which its keys are derived from."""
 
     status = 503
     code = "no_pepper"

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.api import pages, training_sets
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.guard import CallerDep, QuotaDep
 from app.api.polling import polled
 from app.api.problems import Malformed, refusals
 from app.api.request_read import DeletionRequestRead, accepted, shown
@@ -34,7 +35,8 @@ from app.errors import (
     UnknownSamples,
 )
 from app.law import Law, dates
-from app.ledger import clocks, datasets, idempotency, requests
+from app.ledger import acts, clocks, datasets, idempotency, requests
+from app.ledger.rates import QuotaSpent
 from app.ledger.states import FINAL_REQUEST_STATES, RequestState
 from app.queue import CONSIDER_MODEL, ring_after_commit
 from app.subjects import MAX_LENGTH, subject_key
@@ -107,6 +109,7 @@ class DeletionRequestPage(BaseModel):
         BadKey,
         KeyReused,
         KeyInUse,
+        QuotaSpent,
         Malformed,
         BodyTooLarge,
     ),
@@ -116,6 +119,8 @@ def submit_deletion_request(
     session: SessionDep,
     queue: QueueDep,
     settings: SettingsDep,
+    caller: CallerDep,
+    quota: QuotaDep,
     now: NowDep,
     idempotency_key: Annotated[
         str | None, Header(description="Repeat it to repeat the POST safely; 16 to 200 characters.")
@@ -125,11 +130,13 @@ def submit_deletion_request(
 
     A subject or sample that no model was trained on is accepted too, and ends `completed_no_data`.
     """
+    quota.spend(1)
     key = hashed(body.subject, settings)
 
     def produce() -> idempotency.Answer:
         told = submission(session, body, key, settings, now)
         request = requests.submit(session, told, now=now)
+        acts.note(session, [request.id], caller.holder, now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
         return 202, accepted(session, request, told.samples).model_dump(mode="json")

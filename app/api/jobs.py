@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from app.api import pages
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.guard import CallerDep
 from app.api.polling import UNCHANGED, polled
 from app.api.problems import Malformed, refusals
+from app.auth import SecondPersonNeeded
 from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel, UnknownSamples
 from app.ledger import endings, jobs, lineage, model_lines
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
@@ -140,12 +142,17 @@ def read_job(job_id: UUID, session: SessionDep, http: Request) -> Response:
 @router.post(
     "/{job_id}:approve",
     summary="Approve a decision",
-    responses=refusals(UnknownJob, IllegalTransition, Malformed),
+    responses=refusals(UnknownJob, IllegalTransition, SecondPersonNeeded, Malformed),
 )
-def approve_job(job_id: UUID, session: SessionDep, queue: QueueDep, now: NowDep) -> JobRead:
-    """Let a job go on that waits for a person, with its decision as it was recorded."""
+def approve_job(
+    job_id: UUID, session: SessionDep, queue: QueueDep, caller: CallerDep, now: NowDep
+) -> JobRead:
+    """Let a job go on that waits for a person, with its decision as it was recorded.
+
+    Not with the key that submitted one of its requests or flushed them: a second person approves.
+    """
     job = jobs.get(session, job_id)
-    endings.approve(session, job, now=now)
+    endings.approve(session, job, now=now, holder=caller.holder)
     ring_after_commit(session, queue, RUN_JOB, job.id)
     return JobRead.of(job)
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.guard import CallerDep
 from app.api.jobs import JobRead, queued
 from app.api.problems import refusals
 from app.errors import (
@@ -17,7 +18,7 @@ from app.errors import (
     UnknownRecipe,
     WorkerAbsent,
 )
-from app.ledger import announcements, batching, first_training, jobs, model_lines, references
+from app.ledger import acts, announcements, batching, first_training, jobs, model_lines, references
 from app.queue import RUN_JOB, ring_after_commit
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -86,12 +87,15 @@ def build_references(
     summary="Batch pending erasures now",
     responses=refusals(UnknownModel, Conflict),
 )
-def flush(name: str, session: SessionDep, queue: QueueDep, now: NowDep) -> FlushRead:
+def flush(
+    name: str, session: SessionDep, queue: QueueDep, caller: CallerDep, now: NowDep
+) -> FlushRead:
     """Make a job of all pending erasures at once, whatever the policy's waits say."""
     line = model_lines.get(session, name)
     if (active := jobs.active_for(session, line.id)) is not None:
         raise Conflict(f"job {active.id} is active; pending erasures go into the next one")
     job = batching.batch(session, line.id, now=now, flush=True)
     if job is not None:
+        acts.note(session, [job.id], caller.holder, now=now)
         ring_after_commit(session, queue, RUN_JOB, job.id)
     return FlushRead(job=job.id if job else None)

@@ -93,8 +93,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ServiceError)
     def refused(_: Request, error: ServiceError) -> JSONResponse:
-        again = error.retry_seconds
-        headers = None if again is None else {"Retry-After": str(again)}
+        told = {"Retry-After": error.retry_seconds, "WWW-Authenticate": error.challenge}
+        headers = {name: str(value) for name, value in told.items() if value is not None}
         return document(type(error), error.detail, error.faults, headers)
 
     @app.exception_handler(RequestValidationError)

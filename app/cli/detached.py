@@ -51,7 +51,8 @@ def arguments(plan: Plan) -> list[str]:
     """The options that make the same plan in another process."""
     workers = ["--workers", str(plan.workers)] if plan.workers else ["--no-worker"]
     address = ["--host", plan.host, "--port", str(plan.port)]
-    return ["--data-dir", str(plan.data_dir), *address, *workers]
+    # Whoever detached it shows the first API key; it has no place in a log.
+    return ["--data-dir", str(plan.data_dir), *address, *workers, "--no-first-key"]
 
 
 def answer(plan: Plan, process: "subprocess.Popen[bytes]", log: Path, before: int) -> Stack:

@@ -4,6 +4,7 @@ import typer
 from pydantic import ValidationError
 
 from app.cli import (
+    api_keys,
     audit,
     demo,
     down,
@@ -43,6 +44,7 @@ app.command(epilog=withdrawals.EPILOG)(withdrawals.withdrawals)
 ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
+app.add_typer(api_keys.app, name="api-keys")
 app.command()(demo.demo)
 app.command()(version.version)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli import data_folder
-from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
+from app.cli.options import DEFAULT_DATA_DIR, DataDir, api_key, fail
 from app.cli.summary import columns, duration
 
 POLL_SECONDS = 0.5
@@ -84,7 +84,8 @@ def service(data_dir: Path, api: str | None) -> Iterator[httpx2.Client]:
     stack = None if api else data_folder.running(data_dir)
     if api is None and stack is None:
         fail(f"Nothing runs in {data_dir}. Start it with: lacuna up, or name a service: --api URL")
-    with httpx2.Client(base_url=api or (stack.url if stack else ""), timeout=60) as http:
+    base = api or (stack.url if stack else "")
+    with httpx2.Client(base_url=base, timeout=60, headers=api_key()) as http:
         try:
             yield http
         except httpx2.TransportError as error:

@@ -1,5 +1,6 @@
 """Options that several commands share, and how a command refuses."""
 
+import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +17,12 @@ DataDir = Annotated[
     ),
 ]
 DEFAULT_DATA_DIR = Path(".lacuna")
+
+
+def api_key() -> dict[str, str]:
+    """The header that holds the API key of LACUNA_API_KEY; none where that is not set."""
+    key = os.environ.get("LACUNA_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def fail(message: str) -> NoReturn:

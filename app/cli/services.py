@@ -22,6 +22,7 @@ def api(*, host: str, port: int) -> tuple[str, ...]:
     return (
         *("-m", "uvicorn", "app.main:create_app", "--factory", "--app-dir", str(HOME)),
         *("--host", host, "--port", str(port), "--timeout-graceful-shutdown", "3"),
+        "--no-proxy-headers",  # else a header would say whom a rate limit counts
     )
 
 

@@ -97,6 +97,7 @@ def start_servers(plan: Plan, children: list[Child]) -> dict[str, str]:
         "LACUNA_DATA_DIR": str(plan.data_dir),
         "LACUNA_HOST": plan.host,
         "LACUNA_PORT": str(plan.port),
+        "LACUNA_AUTH": plan.settings.access.value,
         "LACUNA_DATABASE_URL": plan.settings.database_url,
         "LACUNA_REDIS_URL": plan.settings.redis_url,
         **{setting: server.url for setting, server in servers.items()},

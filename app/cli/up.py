@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli import data_folder
+from app import auth
+from app.auth import Auth
+from app.cli import api_keys, data_folder
 from app.cli.data_folder import InUse, Stack, Unusable
 from app.cli.detached import DidNotStart, start_detached
 from app.cli.embedded import ServerFailed
@@ -27,6 +29,13 @@ EPILOG = """
 `LACUNA_REDIS_URL=redis://cache/0 lacuna up` a broker of yours.
 """
 
+FIRST_KEY = """\
+  API key  {key}
+
+It may do everything, and nothing shows it again. Send it as `Authorization: Bearer …`;
+`lacuna` itself takes it from LACUNA_API_KEY. Make others with: lacuna api-keys create
+"""
+
 
 def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -46,21 +55,31 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", help="Return when the API answers, and leave it running.")
     ] = False,
+    first_key: Annotated[
+        bool,
+        typer.Option(help="Where API keys are needed and there is none: make one, and show it."),
+    ] = True,
 ) -> None:
     """Run the service: API, workers, and a PostgreSQL and a Valkey where you have none of your own.
 
     All its data lie in one folder and survive `lacuna down`. What crashes is restarted.
+    On a loopback address callers need no API key, unless LACUNA_AUTH=required; elsewhere they do.
     """
     plan = Plan(
         data_dir=data_dir,
         host=host,
         port=port,
         workers=0 if no_worker else workers,
-        settings=Settings(data_dir=data_dir),
+        settings=Settings(data_dir=data_dir, host=host),
     )
+    access = plan.settings.access
+    if why := auth.obstacle(access, host):
+        fail(why)
 
     def ready(stack: Stack) -> None:
         typer.echo(summary(stack, data_dir, attached=not detach))
+        if access is Auth.REQUIRED and first_key and (key := api_keys.first(data_dir)):
+            typer.echo(FIRST_KEY.format(key=key))
 
     try:
         if detach:

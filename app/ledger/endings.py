@@ -2,11 +2,12 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from app.errors import IllegalTransition
-from app.ledger import batching, jobs
+from app.ledger import acts, batching, jobs
 from app.ledger.states import ACTIVE_JOB_STATES, JobState
 from app.ledger.tables import Job
 from app.ledger.transitions import move
@@ -14,14 +15,19 @@ from app.ledger.transitions import move
 OWNER = "operator"  # whoever runs the service has to look at what failed
 
 
-def approve(session: Session, job: Job, *, now: datetime) -> None:
-    """Let a job go on that waits for a person: to its run, or after an audit that was unsure."""
+def approve(session: Session, job: Job, *, now: datetime, holder: UUID | None = None) -> None:
+    """Let a job go on that waits for a person: to its run, or after an audit that was unsure.
+
+    Refused to the `holder` of a key who asked for the job, or for a request that it carries out.
+    """
     session.refresh(job, with_for_update={"of": Job})
     if job.state is not JobState.AWAITING_APPROVAL:
         raise IllegalTransition(f"job {job.id} is {job.state}; it does not wait for approval")
+    acts.refuse_same_person(session, job, holder)
     following = JobState.PUBLISHING if job.audit else after_decision(job)
     job.attempt = 0  # the claim that led here did not fail
-    move(session, job, following, now=now, approved=True)
+    by = str(holder) if holder else None
+    move(session, job, following, now=now, approved=True, by=by)
 
 
 def after_decision(job: Job) -> JobState:

@@ -1,6 +1,7 @@
 """The API in this process, on the session that is rolled back, with a fake queue and clock."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,8 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.api import deps
+from app.api import deps, guard
+from app.auth import Auth
 from app.config import Settings
 from app.main import create_app
 from tests.factories import NOW, PEPPER
@@ -50,7 +52,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, pepper=PEPPER, timezone="Europe/Berlin")
+    return Settings(data_dir=tmp_path, pepper=PEPPER, timezone="Europe/Berlin", rate_limit=0)
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def app(configured: Settings, session: Session, queue: FakeQueue, clock: Clock) 
         configured.model_copy(update={"database_url": "postgresql+psycopg:///unused"}), queue
     )
 
-    def get_session() -> Iterator[Session]:
+    @contextmanager
+    def short() -> Iterator[Session]:
         session.commit()  # what the test wrote so far is there, whatever becomes of the request
         with (
             Session(
@@ -70,9 +73,20 @@ def app(configured: Settings, session: Session, queue: FakeQueue, clock: Clock) 
         ):
             yield its_own
 
+    def get_session() -> Iterator[Session]:
+        with short() as its_own:
+            yield its_own
+
     app.dependency_overrides[deps.get_session] = get_session
+    app.dependency_overrides[guard.get_short] = lambda: short
     app.dependency_overrides[deps.get_now] = lambda: clock.now
     return app
+
+
+@pytest.fixture
+def keys_required(app: FastAPI, configured: Settings) -> None:
+    """Have the application ask every caller for an API key."""
+    app.state.settings = configured.model_copy(update={"auth": Auth.REQUIRED})
 
 
 @pytest.fixture
