@@ -47,6 +47,14 @@ class Settings(BaseSettings):
         ge=0,
         description="Deletion requests that one caller may submit in a day; 0: any number.",
     )
+    verify_first: bool = Field(
+        default=False,
+        description="Deletion requests wait, without effect, until POST …:verify says that the "
+        "person is who they say; a request may ask for that itself where this is off.",
+    )
+    verify_days: float = Field(
+        default=30.0, gt=0, description="A request that is not verified by then lapses."
+    )
     host: str = "127.0.0.1"
     port: int = 8000
     max_body_bytes: int = Field(default=16 * 2**20, description="Largest JSON body, in bytes.")

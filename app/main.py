@@ -10,6 +10,7 @@ from app import auth
 from app.api import (
     api_keys,
     assessments,
+    bulk_requests,
     calibrations,
     consumers,
     datasets,
@@ -47,7 +48,11 @@ Makes trained models forget people. Register a dataset and a model, submit a del
 the job that carries it out, fetch the report. Refusals are RFC 9457 problem documents; every code
 is explained under `/problems`.
 """
-STREAMS = ("/samples", "/versions")  # their bodies may be large, and are counted as they come
+STREAMS = (
+    "/samples",
+    "/versions",
+    "/deletion-requests:bulk",
+)  # their bodies may be large, and are counted as they come
 
 
 def create_app(config: Settings | None = None, queue: Queue | None = None) -> FastAPI:
@@ -93,6 +98,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         signatures,
         derived,
         deletion_requests,
+        bulk_requests,
         request_actions,
         request_tokens,
         receipts,

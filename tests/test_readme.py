@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
-from app.api import datasets, deletion_requests, model_lines
+from app.api import datasets, model_lines, submissions
 from app.cli.main import app as lacuna
 from app.config import Settings
 from app.main import create_app
@@ -28,7 +28,7 @@ HERE = "http://{host}:{port}".format_map(
 BODIES: dict[str, type[BaseModel]] = {
     "/v1/datasets": datasets.DatasetCreate,
     "/v1/models": model_lines.ModelCreate,
-    "/v1/deletion-requests": deletion_requests.DeletionRequestCreate,
+    "/v1/deletion-requests": submissions.DeletionRequestCreate,
 }
 
 
@@ -159,7 +159,7 @@ def test_the_recipe_and_the_person_that_are_named_ship() -> None:
     (model,) = [call.body for call in calls() if call.path == "/v1/models" and call.body]
     (asked,) = [call.body for call in calls() if call.path.endswith("-requests") and call.body]
     registered = model_lines.ModelCreate.model_validate_json(model)
-    request = deletion_requests.DeletionRequestCreate.model_validate_json(asked)
+    request = submissions.DeletionRequestCreate.model_validate_json(asked)
 
     recipe = registry.discover().found[registered.recipe]
 

@@ -7,7 +7,17 @@ import structlog
 
 from app.db import transaction
 from app.law import add_months
-from app.ledger import batching, clocks, jobs, references, retention, training_logs, versions
+from app.ledger import (
+    batching,
+    clocks,
+    identifications,
+    jobs,
+    rates,
+    references,
+    retention,
+    training_logs,
+    versions,
+)
 from app.queue import RUN_JOB, ring_after_commit
 from workers import webhooks
 from workers.station import Station
@@ -26,6 +36,7 @@ def sweep(station: Station) -> None:
         consider_model(station, model_id)
     for job_id in due:
         station.queue.ring(RUN_JOB, job_id)
+    lapse(station)
     escalate(station)
     purge(station)
     shred(station)
@@ -39,6 +50,18 @@ def consider_model(station: Station, model_id: UUID) -> None:
         if job is not None:
             ring_after_commit(session, station.queue, RUN_JOB, job.id)
             log.info("batched", job=str(job.id), samples=len(job.forget_set))
+
+
+def lapse(station: Station) -> None:
+    """End requests whose person was not identified in time, and drop allowances that are whole."""
+    now = station.clock()
+    with transaction(station.sessions) as session:
+        rates.forget(session, now=now)
+        late = identifications.overdue(session, now=now, limit=SHREDDED_AT_ONCE)
+    for request_id in late:
+        with transaction(station.sessions) as session:
+            if identifications.lapse(session, request_id, now=now):
+                log.info("lapsed", request=str(request_id))
 
 
 def escalate(station: Station) -> None:

@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from app.api import training_sets
-from app.api.deletion_requests import MOST_SAMPLES, hashed
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.jobs import JobRead, queued
 from app.api.problems import Malformed, refusals
+from app.api.submissions import MOST_SAMPLES, hashed
 from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import (

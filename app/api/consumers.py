@@ -5,16 +5,19 @@ from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api import repeats
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.names import Name
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.errors import BodyTooLarge, NameTaken, UnknownModel, UnknownVersion
 from app.ledger import consumers, model_lines, versions, webhooks
 from app.ledger.consumer_tables import Acknowledgement, Consumer
 from app.ledger.consumers import NothingToAcknowledge, UnknownConsumer
+from app.ledger.idempotency import Answer
 from app.ledger.webhooks import UnknownWebhook
 
 router = APIRouter(prefix="/v1/models/{name}", tags=["consumers"])
@@ -103,21 +106,28 @@ class AcknowledgementRead(BaseModel):
     "/consumers",
     status_code=201,
     summary="Register a consumer",
-    responses=refusals(UnknownModel, UnknownWebhook, NameTaken, Malformed, BodyTooLarge),
+    response_model=ConsumerRead,
+    responses=refusals(
+        UnknownModel, UnknownWebhook, NameTaken, *repeats.REFUSALS, Malformed, BodyTooLarge
+    ),
 )
 def register_consumer(
-    name: str, body: ConsumerCreate, session: SessionDep, now: NowDep
-) -> ConsumerRead:
+    name: str, body: ConsumerCreate, session: SessionDep, again: RepeatsDep, now: NowDep
+) -> Response:
     """Note that somebody uses this model: from now on they have to answer for each withdrawal."""
-    consumer = consumers.register(
-        session,
-        model_lines.get(session, name),
-        body.name,
-        contact=body.contact,
-        webhook=webhooks.get(session, body.webhook) if body.webhook else None,
-        now=now,
-    )
-    return told(consumer, [])
+
+    def produce() -> Answer:
+        consumer = consumers.register(
+            session,
+            model_lines.get(session, name),
+            body.name,
+            contact=body.contact,
+            webhook=webhooks.get(session, body.webhook) if body.webhook else None,
+            now=now,
+        )
+        return 201, told(consumer, []).model_dump(mode="json")
+
+    return again.once(body.model_dump(mode="json"), produce)
 
 
 @router.get("/consumers", summary="List consumers", responses=refusals(UnknownModel))

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import import_formats
-from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep
+from app.api import import_formats, repeats
+from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep, ValidateOnly
 from app.api.names import Name
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.errors import (
     BadLine,
     BodyTooLarge,
@@ -19,6 +20,7 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.ledger import datasets, imports
+from app.ledger.idempotency import Answer
 from app.ledger.tables import Dataset
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
@@ -62,11 +64,19 @@ class ImportRead(BaseModel):
     "",
     status_code=201,
     summary="Register a dataset",
-    responses=refusals(NameTaken, Malformed, BodyTooLarge),
+    response_model=DatasetRead,
+    responses=refusals(NameTaken, *repeats.REFUSALS, Malformed, BodyTooLarge),
 )
-def create_dataset(body: DatasetCreate, session: SessionDep, now: NowDep) -> DatasetRead:
+def create_dataset(
+    body: DatasetCreate, session: SessionDep, again: RepeatsDep, now: NowDep
+) -> Response:
     """Register a dataset: a growing index of samples and the subjects they belong to."""
-    return DatasetRead.of(datasets.create(session, body.name, now=now), subjects=0)
+
+    def produce() -> Answer:
+        made = DatasetRead.of(datasets.create(session, body.name, now=now), subjects=0)
+        return 201, made.model_dump(mode="json")
+
+    return again.once(body.model_dump(mode="json"), produce)
 
 
 @router.get("", summary="List datasets")
@@ -111,6 +121,7 @@ def import_samples(
     session: SessionDep,
     settings: SettingsDep,
     now: NowDep,
+    validate_only: ValidateOnly = False,
     content_type: Annotated[str, Header(description="application/x-ndjson or text/csv")] = "",
 ) -> ImportRead:
     """Add samples, streamed as NDJSON or CSV; all lines or none.
@@ -120,5 +131,9 @@ def import_samples(
     """
     dataset = datasets.get(session, name)
     rows = import_formats.rows(file, content_type, settings.pepper.get_secret_value())
-    done = imports.import_samples(session, dataset, rows, now=now)
-    return ImportRead(new=done.new, known=done.known, size=dataset.size)
+    with session.begin_nested() as everything:
+        done = imports.import_samples(session, dataset, rows, now=now)
+        told = ImportRead(new=done.new, known=done.known, size=dataset.size)
+        if validate_only:
+            everything.rollback()
+    return told

@@ -1,90 +1,55 @@
 """Deletion requests: submit one, watch it."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from pydantic.config import JsonDict
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from app.api import pages, training_sets
-from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
-from app.api.guard import CallerDep, QuotaDep
+from app.api import pages, repeats, submissions
+from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep, ValidateOnly
+from app.api.guard import Caller, CallerDep, QuotaDep
 from app.api.polling import polled
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.api.request_read import DeletionRequestRead, accepted, shown
-from app.bitmap import Bitmap
+from app.api.submissions import DeletionRequestCreate
+from app.auth import MissingScope
 from app.config import Settings
 from app.errors import (
-    BadKey,
     BadPageToken,
     BodyTooLarge,
     CoversEverything,
     DuplicateSamples,
-    Fault,
     ForeignSamples,
-    KeyInUse,
-    KeyReused,
     NameTaken,
     UnknownDataset,
     UnknownRequest,
     UnknownSamples,
 )
-from app.law import Law, dates
-from app.ledger import acts, clocks, datasets, idempotency, requests
+from app.ledger import clocks, requests
+from app.ledger.idempotency import Answer
 from app.ledger.rates import QuotaSpent
 from app.ledger.states import FINAL_REQUEST_STATES, RequestState
 from app.queue import CONSIDER_MODEL, ring_after_commit
-from app.subjects import MAX_LENGTH, subject_key
 
 router = APIRouter(prefix="/v1/deletion-requests", tags=["deletion requests"])
-CLOCK_SKEW = timedelta(minutes=5)
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older date is a mistake
-MOST_SAMPLES = 100_000
-EXAMPLE: JsonDict = {"subject": "ada@example.org", "external_id": "T-2026-17"}
 
 
-class DeletionRequestCreate(BaseModel):
-    """Whom or what to forget: a subject, or sample ids of one dataset, or both."""
+class Validated(BaseModel):
+    """What would come of a request that was only checked."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
+    sample_count: int = Field(description="Samples that it would be resolved to.", examples=[20])
+    due_at: datetime = Field(description="By when it would have to be answered.")
+    models: list[str] = Field(description="Models that would have to forget.", examples=[["faces"]])
 
-    subject: str | None = Field(
-        None,
-        min_length=1,
-        max_length=MAX_LENGTH,
-        description="The person as the imports named them. Stored as a keyed hash only.",
-    )
-    dataset: str | None = Field(None, description="The dataset that the sample ids are of.")
-    sample_ids: list[str] | None = Field(
-        None,
-        min_length=1,
-        max_length=MOST_SAMPLES,
-        description="Forget these samples only. With `subject`, they must all be that subject's.",
-    )
-    external_id: str | None = Field(
-        None, min_length=1, max_length=200, description="Your own id for it; unique."
-    )
-    received_at: AwareDatetime | None = Field(
-        None,
-        ge=EARLIEST,
-        description="When the person asked; the legal period runs from then. Default: now.",
-    )
-    law: Law = Field(
-        Law.GDPR, description="Under which law the person asked; all dates follow from it."
-    )
 
-    @model_validator(mode="after")
-    def names_something(self) -> Self:
-        if self.subject is None and self.sample_ids is None:
-            raise ValueError("name a subject, or sample ids of a dataset")
-        if (self.sample_ids is None) != (self.dataset is None):
-            raise ValueError("sample_ids and dataset go together")
-        return self
+VALIDATED: dict[int | str, dict[str, Any]] = {
+    200: {"model": Validated, "description": "With `validate_only`: it would be accepted."}
+}
 
 
 class DeletionRequestPage(BaseModel):
@@ -99,17 +64,17 @@ class DeletionRequestPage(BaseModel):
     status_code=202,
     summary="Submit a deletion request",
     response_model=DeletionRequestRead,
-    responses=refusals(
+    responses=VALIDATED
+    | refusals(
         UnknownDataset,
         UnknownSamples,
         DuplicateSamples,
         ForeignSamples,
         CoversEverything,
         NameTaken,
-        BadKey,
-        KeyReused,
-        KeyInUse,
+        *repeats.REFUSALS,
         QuotaSpent,
+        MissingScope,
         Malformed,
         BodyTooLarge,
     ),
@@ -121,37 +86,49 @@ def submit_deletion_request(
     settings: SettingsDep,
     caller: CallerDep,
     quota: QuotaDep,
+    again: RepeatsDep,
     now: NowDep,
-    idempotency_key: Annotated[
-        str | None, Header(description="Repeat it to repeat the POST safely; 16 to 200 characters.")
-    ] = None,
+    validate_only: ValidateOnly = False,
 ) -> Response:
     """Accept a request; the answer carries the date by which it must be fulfilled.
 
     A subject or sample that no model was trained on is accepted too, and ends `completed_no_data`.
     """
+    if validate_only:
+        return JSONResponse(tried(session, body, settings, caller, now).model_dump(mode="json"))
     quota.spend(1)
-    key = hashed(body.subject, settings)
+    key = submissions.hashed(body.subject, settings)
 
-    def produce() -> idempotency.Answer:
-        told = submission(session, body, key, settings, now)
-        request = requests.submit(session, told, now=now)
-        acts.note(session, [request.id], caller.holder, now=now)
+    def produce() -> Answer:
+        request, samples = submissions.submit(session, body, settings, caller, now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
-        return 202, accepted(session, request, told.samples).model_dump(mode="json")
+        return 202, accepted(session, request, samples).model_dump(mode="json")
 
-    status, answer = idempotency.once(
-        session,
-        checked_key(idempotency_key),
-        router.prefix,
-        body.model_dump(mode="json") | {"subject": key and key.hex()},
-        produce,
-        now=now,
-    )
+    fingerprinted = body.model_dump(mode="json") | {"subject": key and key.hex()}
+    status, answer = again.answer(fingerprinted, produce)
     return JSONResponse(
         answer, status_code=status, headers={"Location": f"{router.prefix}/{answer['id']}"}
     )
+
+
+def tried(
+    session: Session,
+    body: DeletionRequestCreate,
+    settings: Settings,
+    caller: Caller,
+    now: datetime,
+) -> Validated:
+    """What would come of a request. It is submitted, and taken back whole."""
+    with session.begin_nested() as everything:
+        request, _ = submissions.submit(session, body, settings, caller, now=now)
+        told = Validated(
+            sample_count=request.sample_count,
+            due_at=request.due_at,
+            models=sorted(erasure.model.name for erasure in request.erasures),
+        )
+        everything.rollback()
+    return told
 
 
 @router.get("", summary="List deletion requests", responses=refusals(BadPageToken, Malformed))
@@ -194,64 +171,3 @@ def read_deletion_request(request_id: UUID, session: SessionDep, http: Request) 
     """Where a request stands; send `If-None-Match` to be told only of changes."""
     request = requests.get(session, request_id)
     return polled(http, shown(session, request), final=request.state in FINAL_REQUEST_STATES)
-
-
-def submission(
-    session: Session,
-    body: DeletionRequestCreate,
-    key: bytes | None,
-    settings: Settings,
-    now: datetime,
-) -> requests.Submission:
-    """The request with its samples resolved and its due date."""
-    received_at = body.received_at or now
-    if received_at > now + CLOCK_SKEW:
-        raise Malformed(
-            "received_at lies in the future", Fault("/received_at", "in_the_future", "not yet")
-        )
-    due = dates(body.law, received_at, zone=ZoneInfo(settings.timezone))
-    return requests.Submission(
-        samples=samples_of(session, body, key),
-        subject_key=key,
-        received_at=received_at,
-        due_at=due.due_at,
-        external_id=body.external_id,
-        law=body.law,
-        confirm_by=due.confirm_by,
-    )
-
-
-def hashed(subject: str | None, settings: Settings) -> bytes | None:
-    """The keyed hash that stands for the person from here on."""
-    if subject is None:
-        return None
-    try:
-        return subject_key(subject, settings.pepper.get_secret_value())
-    except ValueError as error:
-        raise Malformed(
-            f"subject: {error}", Fault("/subject", "bad_subject", str(error))
-        ) from error
-
-
-def samples_of(
-    session: Session, body: DeletionRequestCreate, key: bytes | None
-) -> dict[UUID, Bitmap]:
-    """By dataset: the samples that are asked for."""
-    if body.dataset is None or body.sample_ids is None:
-        assert key is not None  # the validator saw to it
-        return datasets.ordinals_of_subject(session, key)
-    dataset = datasets.get(session, body.dataset)
-    ordinals = training_sets.resolve(
-        session, dataset, body.sample_ids, pointer="/sample_ids", subject_key=key
-    )
-    return {dataset.id: ordinals}
-
-
-def checked_key(header: str | None) -> str | None:
-    """The Idempotency-Key without the quotes that the draft asks for."""
-    if header is None:
-        return None
-    key = header.strip().removeprefix('"').removesuffix('"')
-    if not 16 <= len(key) <= 200:
-        raise BadKey("an Idempotency-Key has 16 to 200 characters, for instance a UUID")
-    return key

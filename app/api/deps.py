@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
 from app.config import Settings
@@ -55,3 +55,6 @@ StoreDep = Annotated[Store, Depends(get_store)]
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 NowDep = Annotated[datetime, Depends(get_now)]
 SpooledDep = Annotated[IO[bytes], Depends(spooled_body, scope="function")]
+ValidateOnly = Annotated[
+    bool, Query(description="Check everything and change nothing; the answer is 200 or a refusal.")
+]

@@ -171,7 +171,7 @@ class Quota:
 
     def spend(self, count: int) -> None:
         """Take so many deletion requests from the caller's quota. Raises QuotaSpent."""
-        if not self.per_day:
+        if not (self.per_day and count):
             return
         allowance = Allowance(self.per_day, seconds=DAY)
         with self.short() as session:

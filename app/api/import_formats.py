@@ -21,7 +21,7 @@ def rows(file: IO[bytes], content_type: str, pepper: str) -> Iterator[Row]:
     if kind not in (NDJSON, CSV):
         raise UnsupportedMediaType(f"send Content-Type {NDJSON} or {CSV}")
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    lines = ndjson(text) if kind == NDJSON else comma_separated(text)
+    lines = ndjson(text) if kind == NDJSON else comma_separated(text, set(FIELDS))
     try:
         for number, fields in lines:
             yield row(number, fields, pepper)
@@ -41,12 +41,12 @@ def ndjson(text: io.TextIOBase) -> Iterator[tuple[int, Any]]:
                 raise bad(number, "not JSON") from error
 
 
-def comma_separated(text: io.TextIOBase) -> Iterator[tuple[int, Any]]:
-    """Numbered CSV rows under a header line (RFC 4180)."""
+def comma_separated(text: io.TextIOBase, needed: set[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Numbered CSV rows under a header line that names at least these columns (RFC 4180)."""
     reader = csv.DictReader(text, strict=True)
     try:
-        if reader.fieldnames is None or not set(FIELDS) <= set(reader.fieldnames):
-            raise bad(1, f"the first line must name the columns {', '.join(FIELDS)}")
+        if reader.fieldnames is None or not needed <= set(reader.fieldnames):
+            raise bad(1, f"the first line must name the columns {', '.join(sorted(needed))}")
         for fields in reader:
             yield reader.line_num, fields
     except csv.Error as error:

@@ -10,13 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
-from app.api import etags
+from app.api import etags, repeats
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.names import Name
 from app.api.policies import PolicyChange, PolicyFields
 from app.api.polling import UNCHANGED, polled
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.api.versions import VersionRead
+from app.config import Settings
 from app.errors import (
     BodyTooLarge,
     ChangedMeanwhile,
@@ -28,6 +30,7 @@ from app.errors import (
     WorkerAbsent,
 )
 from app.ledger import announcements, datasets, first_training, jobs, model_lines, versions
+from app.ledger.idempotency import Answer
 from app.ledger.policy import Policy
 from app.ledger.tables import Model
 from app.queue import RUN_JOB, ring_after_commit
@@ -78,7 +81,9 @@ class ModelRead(BaseModel):
     "",
     status_code=201,
     summary="Register a model",
+    response_model=ModelRead,
     responses=refusals(
+        *repeats.REFUSALS,
         NameTaken,
         UnknownDataset,
         UnknownRecipe,
@@ -89,12 +94,30 @@ class ModelRead(BaseModel):
     ),
 )
 def create_model(
-    body: ModelCreate, session: SessionDep, queue: QueueDep, settings: SettingsDep, now: NowDep
-) -> ModelRead:
+    body: ModelCreate,
+    session: SessionDep,
+    queue: QueueDep,
+    settings: SettingsDep,
+    again: RepeatsDep,
+    now: NowDep,
+) -> Response:
     """Register a model and, unless told otherwise, train its first version on the whole dataset."""
+
+    def produce() -> Answer:
+        line = register(session, body, settings, now=now)
+        if body.train:
+            job = first_training.queue(session, line, now=now)
+            ring_after_commit(session, queue, RUN_JOB, job.id)
+        return 201, read(session, [line])[0].model_dump(mode="json")
+
+    return again.once(body.model_dump(mode="json"), produce)
+
+
+def register(session: Session, body: ModelCreate, settings: Settings, *, now: datetime) -> Model:
+    """A model for a recipe that some live worker can run."""
     dataset = datasets.get(session, body.dataset)
     announcements.recipe(session, body.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
-    line = model_lines.create(
+    return model_lines.create(
         session,
         body.name,
         recipe=body.recipe,
@@ -102,10 +125,6 @@ def create_model(
         policy=Policy(**body.policy.model_dump()),
         now=now,
     )
-    if body.train:
-        job = first_training.queue(session, line, now=now)
-        ring_after_commit(session, queue, RUN_JOB, job.id)
-    return read(session, [line])[0]
 
 
 @router.get("", summary="List models")

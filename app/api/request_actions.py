@@ -11,8 +11,8 @@ from app.api import deletion_requests
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.problems import Malformed, refusals
 from app.api.request_read import DeletionRequestRead, shown
-from app.errors import IllegalTransition, UnknownRequest
-from app.ledger import clocks, holds, requests
+from app.errors import CoversEverything, IllegalTransition, UnknownRequest
+from app.ledger import clocks, holds, identifications, requests
 from app.ledger.clocks import AlreadyExtended, FirstPeriodOver
 from app.ledger.holds import AlreadyBatched
 from app.ledger.reasons import DenialReason, ExtensionReason, HoldReason, ReleaseReason
@@ -84,6 +84,21 @@ class Cancel(BaseModel):
     reason: str = Field(
         min_length=1, max_length=500, description="Goes into the ledger; name no person in it."
     )
+
+
+@router.post(
+    "/{request_id}:verify",
+    summary="Say that the person is who they say",
+    responses=refusals(UnknownRequest, IllegalTransition, CoversEverything, Malformed),
+)
+def verify_deletion_request(
+    request_id: UUID, session: SessionDep, queue: QueueDep, now: NowDep
+) -> DeletionRequestRead:
+    """Have a request count that waited for it; until then it had no effect. Its due date stays."""
+    request = identifications.confirm(session, request_id, now=now)
+    for erasure in request.erasures:
+        ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
+    return shown(session, request)
 
 
 @router.post(

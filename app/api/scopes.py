@@ -37,6 +37,7 @@ KEY = "/v1/api-keys/{key_id}"
 ROUTES: dict[Scope, tuple[str, ...]] = {
     Scope.REQUESTS_WRITE: (
         "POST /v1/deletion-requests",
+        "POST /v1/deletion-requests:bulk",
         f"POST {REQUEST}:extend",
         f"POST {REQUEST}:hold",
         f"POST {REQUEST}:release",
@@ -44,6 +45,7 @@ ROUTES: dict[Scope, tuple[str, ...]] = {
         f"POST {REQUEST}:cancel",
         f"POST {REQUEST}:token",
     ),
+    Scope.REQUESTS_VERIFY: (f"POST {REQUEST}:verify",),
     Scope.REQUESTS_READ: (
         "GET /v1/deletion-requests",
         f"GET {REQUEST}",

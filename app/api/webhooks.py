@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,12 +19,15 @@ from pydantic import (
 from sqlalchemy.orm import Session
 
 from app import webhook_signing
+from app.api import repeats
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.config import Settings
 from app.egress import Rules, UrlNotAllowed, refuse_unusable
 from app.errors import BodyTooLarge, IllegalTransition, UnknownModel
 from app.ledger import deliveries, model_lines, webhooks
+from app.ledger.idempotency import Answer
 from app.ledger.outbox import EventType
 from app.ledger.webhook_tables import DeliveryState, DisabledReason, Signing, Webhook
 from app.ledger.webhooks import UnknownWebhook
@@ -125,22 +129,39 @@ class WebhookWithSecret(WebhookRead):
     "",
     status_code=201,
     summary="Make a webhook",
-    responses=refusals(UnknownModel, UrlNotAllowed, NoPepper, Malformed, BodyTooLarge),
+    response_model=WebhookWithSecret,
+    responses=refusals(
+        UnknownModel,
+        UrlNotAllowed,
+        UnknownWebhook,
+        NoPepper,
+        *repeats.REFUSALS,
+        Malformed,
+        BodyTooLarge,
+    ),
 )
 def create_webhook(
-    body: WebhookCreate, session: SessionDep, settings: SettingsDep, now: NowDep
-) -> WebhookWithSecret:
+    body: WebhookCreate, session: SessionDep, settings: SettingsDep, again: RepeatsDep, now: NowDep
+) -> Response:
     """Have an address told of what happens from now on. The secret is in this answer only."""
     refuse_unusable(body.url, Rules.of(settings))
-    webhook = webhooks.create(
-        session,
-        body.url,
-        events=body.events,
-        model=model_lines.get(session, body.model) if body.model else None,
-        signing=body.signing,
-        now=now,
-    )
-    return with_secret(session, webhook, settings, now=now)
+
+    def produce() -> Answer:
+        webhook = webhooks.create(
+            session,
+            body.url,
+            events=body.events,
+            model=model_lines.get(session, body.model) if body.model else None,
+            signing=body.signing,
+            now=now,
+        )
+        return 201, shown(session, [webhook], settings, now=now)[0].model_dump(mode="json")
+
+    status, answer = again.answer(body.model_dump(mode="json"), produce)
+    # The secret is derived anew, so that none is kept with the Idempotency-Key.
+    made = webhooks.get(session, UUID(answer["id"]))
+    secret = first_secret(made, settings)
+    return JSONResponse(answer | {"secret": secret}, status_code=status)
 
 
 @router.get("", summary="List webhooks", responses=refusals(NoPepper))
@@ -227,6 +248,14 @@ def with_secret(
     if webhook.signing is Signing.HMAC:
         secret = webhook_signing.secret(keys(webhook, settings, now=now)[0])
     return WebhookWithSecret(**plain.model_dump(), secret=secret)
+
+
+def first_secret(webhook: Webhook, settings: Settings) -> str | None:
+    """What a webhook's first messages are verified with, if that is a secret."""
+    if webhook.signing is not Signing.HMAC:
+        return None
+    pepper = webhook_signing.pepper_of(settings)
+    return webhook_signing.secret(webhook_signing.key(pepper, webhook.id, 1))
 
 
 def keys(webhook: Webhook, settings: Settings, *, now: datetime) -> list[bytes]:

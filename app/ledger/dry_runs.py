@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import NoLiveVersion, NothingToForget
-from app.ledger import jobs, requests, starting, versions
+from app.ledger import jobs, owing, starting, versions
 from app.ledger.states import JobKind
 from app.ledger.tables import Job, Model
 
@@ -19,7 +19,7 @@ def queue(session: Session, line: Model, samples: Bitmap, *, now: datetime) -> J
         raise NothingToForget(
             f"version {live.number} of {line.name!r} was trained on none of these samples"
         )
-    requests.refuse_everything(line, live, forget_set)
+    owing.refuse_everything(line, live, forget_set)
     start = starting.start_for(session, line, live, samples)
     return jobs.add(
         session,

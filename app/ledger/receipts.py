@@ -16,7 +16,7 @@ from app.evidence.receipt import Entry
 from app.evidence.statement import PAYLOAD_TYPE, Statement
 from app.evidence.strict import to_base64
 from app.ledger import cosignatures, derived, entries, forget_sets, statements, tree
-from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload
+from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload, SampleCommitment
 from app.ledger.states import FINAL_REQUEST_STATES
 from app.ledger.tables import DeletionRequest
 
@@ -43,6 +43,14 @@ def state_acceptance(
 ) -> None:
     """State that a request was accepted."""
     forget_set = forget_sets.commit(session, request.id, samples)
+    enter_acceptance(session, request, forget_set, now=now)
+    session.flush()
+
+
+def enter_acceptance(
+    session: Session, request: DeletionRequest, forget_set: SampleCommitment, *, now: datetime
+) -> None:
+    """The statement about a set that is committed to; not yet in the database."""
     stated = statements.accepted(request, forget_set, now=now)
     append(session, request, Stage.ACCEPTED, stated, now=now)
 
@@ -59,6 +67,7 @@ def state_completion(
     reached = derived.reached(session, samples)
     stated = statements.completed(session, request, forget_set, reached, now=now)
     append(session, request, Stage.COMPLETED, stated, now=now)
+    session.flush()
 
 
 def state_denial(
@@ -73,6 +82,7 @@ def state_denial(
     forget_set = forget_sets.committed(session, request.id, samples)
     stated = statements.denied(request, forget_set, reasons, now=now)
     append(session, request, Stage.DENIED, stated, now=now)
+    session.flush()
 
 
 def append(
@@ -88,7 +98,6 @@ def append(
         now=now,
         payload=statement.to_json(stated),
     )
-    session.flush()
 
 
 def read(

@@ -1,6 +1,6 @@
 """Deletion requests: what came in from outside, and where it stands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from app.bitmap import Bitmap
-from app.errors import CoversEverything, Fault, IllegalTransition, NameTaken, UnknownRequest
+from app.errors import Fault, IllegalTransition, NameTaken, UnknownRequest
 from app.evidence.canonical import Json
 from app.law import Law
-from app.ledger import canaries, datasets, lineage, receipts, versions
+from app.ledger import canaries, datasets, lineage, owing, receipts
 from app.ledger.reasons import DenialReason
 from app.ledger.states import (
     FINAL_REQUEST_STATES,
@@ -21,11 +21,12 @@ from app.ledger.states import (
     ErasureState,
     RequestState,
 )
-from app.ledger.tables import DeletionRequest, Erasure, Model, ModelVersion, RequestSamples
+from app.ledger.tables import DeletionRequest, Erasure, Model, RequestSamples
 from app.ledger.transitions import create, move
 from app.ledger.uniqueness import or_refuse
 
 COMPLETED = (RequestState.COMPLETED, RequestState.COMPLETED_NO_DATA)
+WITHOUT_EFFECT = (RequestState.VERIFYING, RequestState.CANCELLED, RequestState.DENIED)
 BEGUN = (ErasureState.BATCHED, ErasureState.FORGOTTEN, ErasureState.CLEARED)
 
 
@@ -40,28 +41,52 @@ class Submission:
     external_id: str | None = None
     law: Law = Law.GDPR
     confirm_by: datetime | None = None
+    by_samples: bool = False  # the caller named the samples themselves
 
 
 def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
-    """Accept a request: its samples are buried, and each model that saw them owes an erasure."""
-    samples = {key: ordinals for key, ordinals in submission.samples.items() if ordinals}
-    datasets.share_lock(session, samples)
-    owed = owing_models(session, samples)
-    request = DeletionRequest(
+    """Accept a request at once."""
+    datasets.share_lock(session, submission.samples)
+    request = received(session, submission, now=now)
+    accept(session, request, submission.samples, now=now)
+    return request
+
+
+def received(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
+    """A request that has no effect yet."""
+    request = row(submission)
+    with or_refuse(session, known_already()):
+        create(session, request, now=now, law=request.law.value, due_at=request.due_at.isoformat())
+    return request
+
+
+def row(submission: Submission) -> DeletionRequest:
+    """A request as it is first written."""
+    return DeletionRequest(
         external_id=submission.external_id,
         state=RequestState.RECEIVED,
         subject_key=submission.subject_key,
-        sample_count=sum(len(ordinals) for ordinals in samples.values()),
+        sample_count=sum(map(len, submission.samples.values())),
         law=submission.law,
         received_at=submission.received_at,
         confirm_by=submission.confirm_by,
         due_at=submission.due_at,
         erasures=[],
     )
-    with or_refuse(session, known_already()):
-        create(session, request, now=now, law=request.law.value, due_at=request.due_at.isoformat())
+
+
+def accept(
+    session: Session, request: DeletionRequest, named: Mapping[UUID, Bitmap], *, now: datetime
+) -> None:
+    """Have a request count: its samples are buried, and each model that saw them owes an erasure.
+
+    The datasets are locked already.
+    """
+    samples = {key: ordinals for key, ordinals in named.items() if ordinals}
+    owed = owing.models(session, samples)
+    request.sample_count = sum(map(len, samples.values()))
+    keep_samples(session, request, samples)
     for dataset_id, ordinals in samples.items():
-        session.add(RequestSamples(request_id=request.id, dataset_id=dataset_id, samples=ordinals))
         datasets.bury(session, dataset_id, ordinals, now=now)
     canaries.leave(session, samples)
     move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
@@ -69,7 +94,16 @@ def submit(session: Session, submission: Submission, *, now: datetime) -> Deleti
         owe(session, request, line, ordinals, now=now)
     receipts.state_acceptance(session, request, samples, now=now)
     settle(session, request, now=now)
-    return request
+
+
+def keep_samples(
+    session: Session, request: DeletionRequest, samples: Mapping[UUID, Bitmap]
+) -> None:
+    """Remember which samples a request was resolved to."""
+    session.add_all(
+        RequestSamples(request_id=request.id, dataset_id=dataset_id, samples=ordinals)
+        for dataset_id, ordinals in samples.items()
+    )
 
 
 def known_already() -> NameTaken:
@@ -79,28 +113,6 @@ def known_already() -> NameTaken:
         "Idempotency-Key",
         Fault("/external_id", "name_taken", "in use"),
     )
-
-
-def owing_models(session: Session, samples: dict[UUID, Bitmap]) -> dict[Model, Bitmap]:
-    """By model: the samples that one of its published versions was trained on."""
-    owed: dict[Model, Bitmap] = {}
-    for version, line in versions.published(session, samples):
-        if seen := version.training_set & samples[line.dataset_id]:
-            owed[line] = owed.get(line, Bitmap()) | seen
-    live = versions.lives(session, [line.id for line in owed])
-    for line, ordinals in owed.items():
-        refuse_everything(line, live[line.id], ordinals)
-    return owed
-
-
-def refuse_everything(line: Model, version: ModelVersion, ordinals: Bitmap) -> None:
-    """A model cannot forget all that it was trained on: there would be nothing to keep."""
-    if version.training_set <= ordinals:
-        raise CoversEverything(
-            f"the request covers all {len(version.training_set)} samples that version "
-            f"{version.number} of {line.name!r} was trained on; nothing would remain to train a "
-            "successor on. Such a model has to be taken out of service, not unlearned."
-        )
 
 
 def owe(
@@ -219,7 +231,7 @@ def claimed_by_others(session: Session, dataset_id: UUID) -> Bitmap:
         .join(DeletionRequest, DeletionRequest.id == RequestSamples.request_id)
         .where(
             RequestSamples.dataset_id == dataset_id,
-            DeletionRequest.state.not_in((RequestState.CANCELLED, RequestState.DENIED)),
+            DeletionRequest.state.not_in(WITHOUT_EFFECT),
         )
     )
     union = Bitmap()

@@ -5,6 +5,7 @@ Left out on purpose: the subject's hash, the sample ids and the `external_id`.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version as version_of
 from typing import Any
 
@@ -36,7 +37,7 @@ def accepted(request: DeletionRequest, forget_set: SampleCommitment, *, now: dat
             {"model": erasure.model.name, "samples": len(erasure.samples)}
             for erasure in request.erasures
         ],
-        "software": {"lacuna": version_of("lacuna")},
+        "software": {"lacuna": software_version()},
     }
     return Statement({"forget-set": forget_set.root.hex()}, predicate)
 
@@ -64,7 +65,7 @@ def completed(
         "completed_at": moment(now),
         "outcomes": outcomes,
         "derived": [derivation(child) for child in reached],
-        "software": {"lacuna": version_of("lacuna")},
+        "software": {"lacuna": software_version()},
     }
     return Statement(subjects or {"forget-set": forget_set.root.hex()}, predicate)
 
@@ -77,7 +78,7 @@ def denied(
         **of_request("denied", request, forget_set),
         "denied_at": moment(now),
         "reasons": list(reasons),
-        "software": {"lacuna": version_of("lacuna")},
+        "software": {"lacuna": software_version()},
     }
     return Statement({"forget-set": forget_set.root.hex()}, predicate)
 
@@ -222,3 +223,9 @@ def committed(forget_set: SampleCommitment) -> dict[str, Any]:
 
 def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
+
+
+@cache
+def software_version() -> str:
+    """Which Lacuna this is; asking the packaging anew takes longer than the rest of a statement."""
+    return version_of("lacuna")

@@ -1,5 +1,6 @@
 """Every change of state goes through here: an allowed edge, and exactly one ledger entry for it."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import uuid4
 
@@ -25,14 +26,48 @@ MACHINES: dict[type[Stateful], str] = {
 
 def create(session: Session, row: Stateful, *, now: datetime, **facts: Json) -> None:
     """Add a row in its first state."""
-    row.id = row.id or uuid4()
-    row.revision = 0
-    session.add(row)
-    state_fact(session, row, now=now, facts=facts)
+    create_all(session, [row], [facts], now=now)
+
+
+def create_all(
+    session: Session,
+    rows: Sequence[Stateful],
+    facts: Sequence[Mapping[str, Json]],
+    *,
+    now: datetime,
+) -> None:
+    """Add rows in their first states, each with its facts."""
+    for row, told in zip(rows, facts, strict=True):
+        row.id = row.id or uuid4()
+        row.revision = 0
+        session.add(row)
+        state_fact(session, row, now=now, facts=told)
+    session.flush()  # so that two steps of one row in one transaction reach the triggers one by one
 
 
 def move(session: Session, row: Stateful, state: State, *, now: datetime, **facts: Json) -> None:
     """Change a row's state, along an allowed edge only."""
+    move_all(session, [row], state, [facts], now=now)
+
+
+def move_all(
+    session: Session,
+    rows: Sequence[Stateful],
+    state: State,
+    facts: Sequence[Mapping[str, Json]],
+    *,
+    now: datetime,
+) -> None:
+    """Change the state of all of these rows, each with its facts."""
+    for row, told in zip(rows, facts, strict=True):
+        step(session, row, state, now=now, facts=told)
+    session.flush()
+
+
+def step(
+    session: Session, row: Stateful, state: State, *, now: datetime, facts: Mapping[str, Json]
+) -> None:
+    """One change of state, not yet in the database."""
     machine = MACHINES[type(row)]
     if state not in EDGES[machine].get(row.state, frozenset()):
         raise IllegalTransition(f"{machine} {row.id} is {row.state}, it cannot become {state}")
@@ -43,7 +78,9 @@ def move(session: Session, row: Stateful, state: State, *, now: datetime, **fact
     state_fact(session, row, now=now, facts=facts)
 
 
-def state_fact(session: Session, row: Stateful, *, now: datetime, facts: dict[str, Json]) -> None:
+def state_fact(
+    session: Session, row: Stateful, *, now: datetime, facts: Mapping[str, Json]
+) -> None:
     """The entry that says: this row is now in this state, and why."""
     machine = MACHINES[type(row)]
     entries.append(
@@ -55,4 +92,3 @@ def state_fact(session: Session, row: Stateful, *, now: datetime, facts: dict[st
         now=now,
         payload={"id": str(row.id), "state": str(row.state), "at": now.isoformat(), **facts},
     )
-    session.flush()  # so that two steps of one row in one transaction reach the triggers one by one

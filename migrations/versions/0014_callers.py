@@ -65,18 +65,12 @@ def make_identifications() -> None:
         "identifications",
         sa.Column("request_id", sa.Uuid(), nullable=False),
         sa.Column("lapses_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["request_id"], ["deletion_requests.id"], name=op.f("fk_identifications_request_id")
         ),
         sa.PrimaryKeyConstraint("request_id", name=op.f("pk_identifications")),
     )
-    op.create_index(
-        "ix_identifications_open",
-        "identifications",
-        ["lapses_at"],
-        postgresql_where=sa.text("ended_at IS NULL"),
-    )
+    op.create_index(op.f("ix_identifications_lapses_at"), "identifications", ["lapses_at"])
 
 
 def downgrade() -> None:

@@ -131,7 +131,7 @@ def test_without_a_pepper_no_key_can_be_made_or_checked(
     admin: dict[str, str],
 ) -> None:
     http.app.state.settings = configured.model_copy(  # type: ignore[attr-defined]  # it is FastAPI
-        update={"pepper": Settings(pepper="").pepper}  # type: ignore[arg-type]  # pydantic takes it
+        update={"pepper": Settings(pepper="").pepper}
     )
 
     refused("GET", KEYS, 503, "no_pepper", headers=admin)

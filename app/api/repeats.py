@@ -1,0 +1,72 @@
+"""`Idempotency-Key` for every POST that creates: a repetition is answered as the first was."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Header, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm import Session
+
+from app.api.deps import NowDep, SessionDep
+from app.api.guard import CallerDep
+from app.errors import BadKey, KeyInUse, KeyReused
+from app.ledger import idempotency
+from app.ledger.idempotency import Answer
+
+# The refusals that a route with `RepeatsDep` may give.
+REFUSALS = (BadKey, KeyReused, KeyInUse)
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What makes two POSTs the same one: the caller, the path and the key."""
+
+    session: Session
+    key: str | None
+    path: str
+    now: datetime
+
+    def once(self, body: Any, produce: Callable[[], Answer]) -> JSONResponse:
+        """The answer to this body (JSON), made now or when its key was first sent.
+
+        Raises KeyReused for another body, and KeyInUse while the first one is at work.
+        """
+        status, answer = self.answer(body, produce)
+        return JSONResponse(answer, status_code=status)
+
+    def answer(self, body: Any, produce: Callable[[], Answer]) -> Answer:
+        """The same, to be completed by what is not kept with the key."""
+        return idempotency.once(self.session, self.key, self.path, body, produce, now=self.now)
+
+
+def get_repeats(
+    session: SessionDep,
+    http: Request,
+    caller: CallerDep,
+    now: NowDep,
+    idempotency_key: Annotated[
+        str | None, Header(description="Repeat it to repeat the POST safely; 16 to 200 characters.")
+    ] = None,
+) -> Repeats:
+    """Keys of one caller are nothing to another: an answer is for whoever asked."""
+    return Repeats(session, checked(idempotency_key), path_of(caller.holder, http.url.path), now)
+
+
+def path_of(holder: UUID | None, path: str) -> str:
+    return f"{holder} {path}" if holder else path
+
+
+def checked(header: str | None) -> str | None:
+    """The Idempotency-Key without the quotes that the draft asks for."""
+    if header is None:
+        return None
+    key = header.strip().removeprefix('"').removesuffix('"')
+    if not 16 <= len(key) <= 200:
+        raise BadKey("an Idempotency-Key has 16 to 200 characters, for instance a UUID")
+    return key
+
+
+RepeatsDep = Annotated[Repeats, Depends(get_repeats)]

@@ -1,0 +1,98 @@
+"""Idempotency-Key on what creates something else than deletion requests."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.ledger.tables import IdempotencyKey
+from tests.api.conftest import Call
+from tests.api.keys import make_key
+from tests.factories import announce_worker, make_version
+
+KEY = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
+HOOK = {"url": "https://hooks.example.com/x", "events": ["job.failed"]}
+CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "dataset": ("/v1/datasets", {"name": "one"}, {"name": "two"}),
+    "model": (
+        "/v1/models",
+        {"name": "one", "recipe": "tiny", "dataset": "faces"},
+        {"name": "two", "recipe": "tiny", "dataset": "faces"},
+    ),
+    "webhook": ("/v1/webhooks", HOOK, HOOK | {"signing": "ed25519"}),
+    "consumer": (
+        "/v1/models/faces/consumers",
+        {"name": "app", "contact": "app@example.com"},
+        {"name": "web", "contact": "web@example.com"},
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def known(session: Session) -> None:
+    make_version(session)
+    announce_worker(session)
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_a_repetition_creates_nothing_and_is_answered_the_same(
+    http: TestClient, refused: Call, what: str
+) -> None:
+    path, body, other = CASES[what]
+
+    first, second = (http.post(path, json=body, headers=KEY) for _ in range(2))
+
+    assert first.status_code == 201, first.text
+    assert (second.status_code, second.json()) == (201, first.json())
+    refused("POST", path, 422, "idempotency_key_reused", json=other, headers=KEY)
+    refused("POST", path, 400, "bad_idempotency_key", json=body, headers={"Idempotency-Key": "x"})
+
+
+def test_a_webhooks_secret_is_not_kept_with_its_key(http: TestClient, session: Session) -> None:
+    made = http.post("/v1/webhooks", json=HOOK, headers=KEY).json()
+
+    kept = session.scalars(select(IdempotencyKey)).one()
+
+    assert made["secret"].startswith("whsec_")
+    assert made["secret"] not in str(kept.body)
+
+
+def test_the_key_of_one_caller_is_nothing_to_another(http: TestClient, session: Session) -> None:
+    one, other = make_key(session), make_key(session)
+    path, body, theirs = CASES["dataset"]
+
+    mine = http.post(path, json=body, headers=KEY | one)
+    hers = http.post(path, json=theirs, headers=KEY | other)
+
+    assert (mine.json()["name"], hers.json()["name"]) == ("one", "two")
+
+
+def test_an_import_can_be_checked_first(http: TestClient, get: Call) -> None:
+    lines = b'{"sample_id": "new-1", "subject": "eve"}\n'
+    path = "/v1/datasets/faces/samples"
+    kind = {"Content-Type": "application/x-ndjson"}
+
+    checked = http.post(f"{path}?validate_only=true", content=lines, headers=kind)
+
+    assert checked.json() == {"new": 1, "known": 0, "size": 11}
+    assert get("/v1/datasets/faces")["size"] == 10
+    assert http.post(path, content=lines, headers=kind).json()["new"] == 1
+
+
+def test_a_request_can_be_checked_first(http: TestClient, get: Call, refused: Call) -> None:
+    path = "/v1/deletion-requests"
+
+    checked = http.post(f"{path}?validate_only=true", json={"subject": "ada"})
+
+    assert checked.status_code == 200
+    assert (checked.json()["sample_count"], checked.json()["models"]) == (2, ["faces"])
+    assert get(path)["items"] == []
+    refused(
+        "POST",
+        f"{path}?validate_only=true",
+        422,
+        "unknown_samples",
+        json={"dataset": "faces", "sample_ids": ["ghost"]},
+    )
