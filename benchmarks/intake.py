@@ -38,7 +38,7 @@ RESULTS = Path(__file__).parent / "results" / "intake.txt"
 PEPPER = "benchmark"
 PATH = "/v1/deletion-requests"
 EACH = 2  # samples of a person
-ROUNDS, CALLS, BULK = 10, 30, 2_000
+ROUNDS, BULK = 10, 2_000
 LARGE = 100_000  # ids in one request
 LOOKUPS = 2_000
 COPIED = "COPY bare (dataset_id, ordinal, sample_id, subject_key) FROM STDIN"
@@ -61,26 +61,28 @@ class World(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=1_000_000)
-    samples = parser.parse_args().samples
+    parser.add_argument("--calls", type=int, default=30, help="single requests in each round")
+    asked = parser.parse_args()
+    samples = asked.samples
     lines = [
         f"{platform.machine()}, Python {platform.python_version()}, {samples} samples, durable"
     ]
     with database() as sessions:
-        for line in measured(sessions, samples):
+        for line in measured(sessions, samples, asked.calls):
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
             lines.append(line)
     RESULTS.write_text("\n".join(lines) + "\n")
 
 
-def measured(sessions: sessionmaker[Session], samples: int) -> Iterator[str]:
+def measured(sessions: sessionmaker[Session], samples: int, calls: int) -> Iterator[str]:
     """A line for each thing that was measured."""
     world, ratio = grown(sessions, samples)
     yield f"COPY import, of bare COPY into a table with the same indexes: {ratio:.2f}"
     people = samples // EACH
     free = iter(random.Random(1).sample(range(LARGE, people), people - LARGE))
     with service(sessions) as http:
-        yield single(sessions, http, world, [next(free) for _ in range(2 * ROUNDS * CALLS)])
+        yield single(sessions, http, world, [next(free) for _ in range(2 * ROUNDS * calls)])
         yield in_bulk(http, [next(free) for _ in range(BULK)])
         yield large(http)
     yield lookups(sessions, people)
@@ -149,16 +151,16 @@ def single(
     """One request after the other, in turns with the bare route."""
     owned = {f"p{person}": [person * EACH + n for n in range(EACH)] for person in people}
     asked = iter(owned)
-    seconds = {"ours": 0.0, "bare": 0.0}
+    seconds, calls = {"ours": 0.0, "bare": 0.0}, len(people) // 2 // ROUNDS
     with TestClient(bare(sessions, world.dataset, world.model, owned)) as other:
         for _ in range(ROUNDS):
             for name, client in (("ours", http), ("bare", other)):
                 began = time.perf_counter()
-                for _ in range(CALLS):
+                for _ in range(calls):
                     answer = client.post(PATH, json={"subject": next(asked)})
                     assert answer.status_code == 202, answer.text
                 seconds[name] += time.perf_counter() - began
-    ours, theirs = (1000 * seconds[name] / ROUNDS / CALLS for name in ("ours", "bare"))
+    ours, theirs = (1000 * seconds[name] / ROUNDS / calls for name in ("ours", "bare"))
     return f"single intake: {ours:.1f} ms, bare route {theirs:.1f} ms, ratio {theirs / ours:.2f}"
 
 

@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from app.auth import Auth
 from app.config import Settings
+from app.main import STREAMS
 from tests.api.conftest import Call, Clock
 from tests.api.keys import make_key
 from tests.factories import PEPPER
@@ -102,7 +103,7 @@ def test_every_route_that_takes_a_body_refuses_one_that_is_too_large(
     http.app.state.settings = configured.model_copy(update={"rate_limit": 0})  # type: ignore[attr-defined]  # it is FastAPI
     paths = app.openapi()["paths"]
     sent = [path for path in paths for method in paths[path] if method in ("post", "patch")]
-    streamed = {path for path in sent if path.endswith(("/samples", "/versions"))}
+    streamed = {path for path in sent if path.endswith(STREAMS)}
 
     answers = {
         path: http.request(
