@@ -25,7 +25,6 @@ from models.auditing.evidence import Drop, Evidence, Leak
 from models.auditing.intervals import CONFIDENCE, Interval
 from models.auditing.judges import judges
 from models.auditing.measuring import leaks, plain_leaks
-from models.auditing.nulls import rows
 from models.auditing.signals import Heard, Said, listen
 from models.auditing.verdict import Thresholds, judge
 from models.data import Split
@@ -54,7 +53,7 @@ class Strangers:
         place = {name: index for index, name in enumerate(shelf.pool.ids)}
         mine = np.array([place[name] for name in ids])
         return Heard(
-            self.parent | {"forget": rows(self.parent["pool"], mine)},
+            self.parent | {"forget": self.parent["pool"].rows(mine)},
             judges(table.of(ids), forget, validation)[0],
             judges=judges(judging.of(ids), forget, validation),
         )

@@ -18,8 +18,8 @@ from models.auditing.attacks import (
     separation,
 )
 from models.auditing.evidence import Attack, Drop, Leak, Yardstick
-from models.auditing.intervals import CERTAIN, CONFIDENCE
-from models.auditing.nulls import Chance, Nobody, chance, nobodies
+from models.auditing.intervals import CERTAIN
+from models.auditing.nulls import Chance, chance, found_by_chance
 from models.auditing.report import STRATA_CAP, Attacked, Change
 from models.auditing.signals import Heard, Said
 from models.auditing.utility import drop, worst_strata
@@ -67,8 +67,8 @@ def leaks(heard: Heard, split: Split, *, confidence: float) -> tuple[Leak, ...]:
     """
     if matched_share(heard.served) == 0:
         return ()
-    networks = (heard.parent, *heard.yardsticks)
-    strangers = found_by_chance(nobodies(networks, split.validation.owners))
+    networks = [said["validation"] for said in (heard.parent, *heard.yardsticks)]
+    strangers = found_by_chance(networks, split.validation.owners)
     people = split.forget.owners if split.validation.subjects else split.forget.ids
     return tuple(
         allowing(
@@ -122,18 +122,6 @@ def found(
     return difference(
         run(said), average([run(other) for other in yardsticks]), confidence=confidence
     )
-
-
-def found_by_chance(strangers: Sequence[Nobody]) -> dict[Attack, list[float]]:
-    """What every attack finds on people whom no network saw."""
-    tried = attacks_beside(strangers[0].yardsticks) if strangers else tuple(Attack)
-    return {
-        attack: [
-            found(attack, one.served, one.yardsticks, confidence=CONFIDENCE).interval.estimate
-            for one in strangers
-        ]
-        for attack in tried
-    }
 
 
 def drops(heard: Heard, kept: Ints, *, confidence: float) -> tuple[Drop, ...]:

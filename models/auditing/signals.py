@@ -33,6 +33,10 @@ class Signals:
         """Scores, losses and strata, in the order in which utility takes them."""
         return self.scores, self.losses, self.strata
 
+    def rows(self, chosen: Ints) -> "Signals":
+        """What it says of some of them."""
+        return Signals(self.losses[chosen], self.scores[chosen], self.strata[chosen])
+
     @property
     def finite(self) -> bool:
         return bool(np.isfinite(self.losses).all() and np.isfinite(self.scores).all())
