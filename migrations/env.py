@@ -6,7 +6,14 @@ from alembic import context
 from sqlalchemy import text
 
 from app.db import Base, BitmapColumn, connect
-from app.ledger import clock_tables, log_tables, reference_tables, signature_tables, tables
+from app.ledger import (
+    clock_tables,
+    log_tables,
+    reference_tables,
+    signature_tables,
+    stored_tables,
+    tables,
+)
 
 # Importing the tables is what fills the metadata.
 for noun in (

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.db import transaction
-from app.ledger import datasets, jobs, versions
+from app.ledger import datasets, jobs, stored_weights, versions
 from app.ledger.states import JobKind
 from app.ledger.tables import Job
 from workers.child_process import Child
@@ -99,6 +99,12 @@ class Desk:
         if not path.exists():
             self.station.store.fetch(digest, path)
         return str(path)
+
+    def keep(self, name: str, digest: str) -> None:
+        """Put what a route made into the store; before it lies there, a row says whose it is."""
+        with self.held() as (session, job):
+            stored_weights.own(session, job, digest, made_by=name, now=self.station.clock())
+        self.station.store.put(self.out(name))
 
     def out(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import endings, jobs, publishing, versions
+from app.ledger import endings, jobs, publishing, stored_weights, versions
 from app.ledger.policy import Policy
 from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
@@ -30,7 +30,7 @@ def begin(desk: Desk) -> None:
 def train(desk: Desk) -> None:
     """training -> publishing: a model's first version."""
     made = desk.ask("train", out=str(desk.out("trained")))
-    desk.station.store.put(desk.out("trained"))
+    desk.keep("trained", made["weights_digest"])
     with desk.held() as (session, job):
         job.run = {"route": "trained", **made}
         move(
@@ -105,7 +105,7 @@ def unlearn(desk: Desk) -> None:
         with desk.held() as (_, job):
             retrain_instead(job, f"{route} diverged: {failure.error['detail']}")
         return
-    desk.station.store.put(desk.out(route))
+    desk.keep(route, made["weights_digest"])
     with desk.held() as (session, job):
         earlier = (job.run or {}).get("earlier", [])
         job.run = {"route": route, "retrain_seconds": predicted, **made, "earlier": earlier}
@@ -143,6 +143,7 @@ def audit(desk: Desk) -> None:
         following = after_verdict(job, report["verdict"])
         if following is JobState.UNLEARNING:
             retrain_instead(job, f"the audit of {route} said {report['verdict']}")
+            stored_weights.release(session, job, now=desk.station.clock())
         move(
             session,
             job,

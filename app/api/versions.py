@@ -106,7 +106,8 @@ def list_versions(
 ) -> list[VersionRead]:
     """All versions of a model, oldest first, withdrawn and purged ones too.
 
-    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample.
+    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample, and
+    `GET /v1/models/{name}/stored-weights?saw_sample=…` which weights of jobs have seen it.
     """
     line = model_lines.get(session, name)
     if saw_sample is None:

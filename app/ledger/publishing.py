@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Conflict, ForgottenSamples
-from app.ledger import batching, datasets, jobs, model_lines, references, versions
+from app.ledger import batching, datasets, jobs, model_lines, references, stored_weights, versions
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
 from app.ledger.tables import Erasure, Job, Model, ModelVersion
@@ -26,6 +26,7 @@ def publish_unlearned(
 ) -> ModelVersion:
     """Add the version, complete the erasures, withdraw what saw the forgotten samples."""
     assert job.parent_version_id is not None
+    stored_weights.hand_over(session, job, weights_digest)
     version = versions.publish(
         session,
         job.model,
@@ -69,6 +70,7 @@ def publish_trained(
     if buried:
         train_anew(session, job, buried, now=now)
         return None
+    stored_weights.hand_over(session, job, weights_digest)
     version = versions.publish(
         session,
         job.model,
@@ -85,6 +87,7 @@ def publish_trained(
 
 def train_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> None:
     """Send a training back to be repeated without what was forgotten meanwhile."""
+    stored_weights.release(session, job, now=now)
     job.training_set -= buried
     if not job.training_set:
         job.error = {"code": "nothing_left", "detail": "all its samples were forgotten meanwhile"}

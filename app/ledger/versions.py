@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -226,27 +226,6 @@ def grace_is_over(withdrawn_at: datetime | None, policy: Policy, *, now: datetim
     return withdrawn_at is not None and (
         now - withdrawn_at >= timedelta(seconds=policy.purge_after_seconds)
     )
-
-
-def lock_digest(session: Session, digest: str) -> None:
-    """Until this transaction ends, nobody else may store or remove weights of this digest.
-
-    Workers take no lock: they read the store back before they publish.
-    """
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-        {"name": f"weights {digest}"},
-    )
-
-
-def digest_in_use(session: Session, digest: str, *, besides: ModelVersion | None = None) -> bool:
-    """Whether a version that is not purged has these weights (the route `none` keeps them)."""
-    query = select(ModelVersion.id).where(
-        ModelVersion.weights_digest == digest, ModelVersion.state != VersionState.PURGED
-    )
-    if besides is not None:
-        query = query.where(ModelVersion.id != besides.id)
-    return session.scalar(query.limit(1)) is not None
 
 
 def purge(

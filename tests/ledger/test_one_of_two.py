@@ -17,6 +17,7 @@ from app.ledger import (
     jobs,
     model_lines,
     publishing,
+    stored_weights,
     versions,
 )
 from app.ledger.states import JobState
@@ -139,9 +140,9 @@ def test_weights_of_one_digest_are_stored_or_removed_by_one_at_a_time(
     sessions: Sessions, background: Background
 ) -> None:
     with transaction(sessions) as session:
-        versions.lock_digest(session, digest_of("mine"))
-        other = background(lambda s: versions.lock_digest(s, digest_of("mine")))
-        background(lambda s: versions.lock_digest(s, digest_of("yours"))).result(SOON)
+        stored_weights.lock_digest(session, digest_of("mine"))
+        other = background(lambda s: stored_weights.lock_digest(s, digest_of("mine")))
+        background(lambda s: stored_weights.lock_digest(s, digest_of("yours"))).result(SOON)
         assert waits(other)
 
     other.result(SOON)
