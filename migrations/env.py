@@ -21,6 +21,7 @@ for noun in (
     log_tables.LedgerEntry,
     reference_tables.ReferenceScores,
     signature_tables.VersionSignature,
+    stored_tables.StoredWeights,
     tables.Dataset,
 ):
     assert noun.metadata is Base.metadata

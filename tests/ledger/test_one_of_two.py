@@ -18,7 +18,6 @@ from app.ledger import (
     model_lines,
     publishing,
     stored_weights,
-    versions,
 )
 from app.ledger.states import JobState
 from app.ledger.tables import Job, Sample
