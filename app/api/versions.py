@@ -31,6 +31,7 @@ from app.errors import (
 )
 from app.ledger import announcements, lineage, model_lines, publishing, versions
 from app.ledger.lineage import Saw, Seen
+from app.ledger.publishing import ForgottenWeights
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
@@ -138,6 +139,7 @@ def read_version(name: str, number: int, session: SessionDep) -> VersionRead:
         DuplicateSamples,
         EmptyTrainingSet,
         ForgottenSamples,
+        ForgottenWeights,
         Conflict,
         Malformed,
         BodyTooLarge,
@@ -158,6 +160,9 @@ def upload_version(
 
     The tensors' names, types and shapes must be those of the recipe's network. Nothing is
     unpickled, and nothing is converted.
+
+    Weights that saw a sample which was forgotten since are known by their digest: they are refused
+    under any training set.
     """
     line = model_lines.get(session, name)
     publishing.refuse_while_active(session, line)  # before anything is read or stored

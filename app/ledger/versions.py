@@ -80,6 +80,16 @@ def published(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Row[Mod
     ).all()
 
 
+def of_digest(session: Session, digest: str) -> Sequence[Row[ModelVersion, Model]]:
+    """Every version that has these weights, purged ones too, with its model, oldest first."""
+    return session.execute(
+        select(ModelVersion, Model)
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(ModelVersion.weights_digest == digest)
+        .order_by(ModelVersion.created_at, ModelVersion.id)
+    ).all()
+
+
 def last_exact(session: Session, version: ModelVersion) -> tuple[ModelVersion, int]:
     """The nearest ancestor (or the version itself) that was trained, and the rounds since then."""
     rounds = 0
