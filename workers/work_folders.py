@@ -29,13 +29,14 @@ def work_folder(station: Station, job_id: UUID) -> Iterator[Path]:
 
 def clear(station: Station) -> None:
     """Remove what killed workers left on this machine of jobs that nobody takes up any more."""
-    folders = {UUID(folder.name): folder for folder in all_of(station.settings).glob("*-*")}
+    folders = list(all_of(station.settings).glob("*"))  # before the jobs: no new one is taken away
     if not folders:
         return
     with transaction(station.sessions) as session:
-        active = jobs.still_active(session, folders)
-    for job_id in folders.keys() - active:
-        shutil.rmtree(folders[job_id], ignore_errors=True)
+        active = {str(job_id) for job_id in jobs.all_active(session)}
+    for folder in folders:
+        if folder.name not in active:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def all_of(settings: Settings) -> Path:

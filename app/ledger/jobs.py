@@ -106,11 +106,9 @@ def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     return dict(rows.all())
 
 
-def still_active(session: Session, ids: Iterable[UUID]) -> set[UUID]:
-    """Those of these jobs that have not ended."""
-    return set(
-        session.scalars(select(Job.id).where(Job.id.in_(ids), Job.state.in_(ACTIVE_JOB_STATES)))
-    )
+def all_active(session: Session) -> set[UUID]:
+    """Every job that has not ended."""
+    return set(session.scalars(select(Job.id).where(Job.state.in_(ACTIVE_JOB_STATES))))
 
 
 def get(session: Session, job_id: UUID) -> Job:
