@@ -1,9 +1,5 @@
 """Claims a job and carries it as far as it goes; whatever happens, the ledger knows afterwards."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +17,7 @@ from workers.desk import Assignment, Desk
 from workers.heart import Heart
 from workers.station import Station
 from workers.steps import STEPS
+from workers.work_folders import work_folder
 
 log = structlog.get_logger()
 
@@ -43,21 +40,6 @@ def run_job(station: Station, job_id: UUID) -> None:
             log.warning("lease_lost", job=str(job_id), fence=assignment.fence)
         except Exception as error:
             give_up(desk, error)
-
-
-@contextmanager
-def work_folder(station: Station, job_id: UUID) -> Iterator[Path]:
-    """Where one job's files lie while it is worked on: they name samples, so none may stay behind.
-
-    What a killed worker left there is removed by whoever claims the job next.
-    """
-    folder = station.settings.data_dir / "work" / str(job_id)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def claim(station: Station, job_id: UUID) -> Assignment | None:

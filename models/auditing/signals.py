@@ -16,6 +16,7 @@ from models.recipe import Classifier, Recipe, labelled
 from models.training import evaluate
 from models.unlearning.logits import class_logits
 
+ATTACKED = ("forget", "validation")
 RETAIN_CAP = 2000  # retained samples that are scored; drawn anew for each audit, by its seed
 
 
@@ -105,13 +106,14 @@ def capped(samples: Samples, *, seed: int, most: int = RETAIN_CAP) -> Samples:
 
 
 def listen(network: nn.Module, sets: dict[str, Samples], recipe: Recipe) -> Said:
-    """One network's losses and scores on every set."""
+    """One network's losses and scores on every set, and its outputs on those that are attacked."""
+    classifies = isinstance(recipe, Classifier)
     return {
         name: Signals(
             losses=evaluate(network, samples, recipe.losses).double().numpy(),
             scores=evaluate(network, samples, recipe.scores).double().numpy(),
             strata=samples.strata.numpy(),
-            outputs=outputs(network, samples) if isinstance(recipe, Classifier) else None,
+            outputs=outputs(network, samples) if name in ATTACKED and classifies else None,
         )
         for name, samples in sets.items()
     }
