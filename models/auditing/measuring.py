@@ -1,25 +1,15 @@
 """From what networks said of samples to the evidence: what attacks find and what scores lose."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from models.auditing.attacks import (
-    Ints,
-    Placements,
-    Separation,
-    average,
-    calibrated,
-    difference,
-    matched,
-    middling,
-    placements,
-    separation,
-)
+from models.auditing.attacks import Ints, Separation, average, difference, matched, separation
 from models.auditing.evidence import Attack, Drop, Leak, Yardstick
 from models.auditing.intervals import CERTAIN, CONFIDENCE
 from models.auditing.nulls import Chance, Nobody, chance, nobodies
+from models.auditing.population import POPULATION_ATTACKS, calibrated_attack
 from models.auditing.report import STRATA_CAP, Attacked, Change
 from models.auditing.signals import Heard, Said
 from models.auditing.utility import drop, worst_strata
@@ -29,35 +19,6 @@ from models.data import Split
 def matched_share(said: Said) -> float:
     """The share of the forgotten samples that have unseen ones of their stratum."""
     return float(matched(said["forget"].strata, said["validation"].strata).mean())
-
-
-def loss_attack(said: Said, unseen: str = "validation") -> Placements:
-    """Members have lower losses (Yeom et al., arXiv 1709.01604)."""
-    forget, never = said["forget"], said[unseen]
-    return placements(-forget.losses, forget.strata, -never.losses, never.strata)
-
-
-def spread_attack(said: Said, unseen: str = "validation") -> Placements:
-    """Losses that lie closer to the middle, or further from it, than those of unseen samples."""
-    forget, never = said["forget"], said[unseen]
-    ours, theirs = middling(forget.losses, forget.strata, never.losses, never.strata)
-    return placements(ours, forget.strata, theirs, never.strata)
-
-
-def calibrated_attack(said: Said, references: Sequence[Said]) -> Placements:
-    """Members are surer than networks that never saw them (offline LiRA, arXiv 2112.03570)."""
-    forget, never = (
-        calibrated(said[name].losses, np.stack([other[name].losses for other in references]))
-        for name in ("forget", "validation")
-    )
-    return placements(forget, said["forget"].strata, never, said["validation"].strata)
-
-
-# Attacks that need no reference, and can be compared with themselves on one.
-POPULATION_ATTACKS: Mapping[Attack, Callable[..., Placements]] = {
-    Attack.LOSS: loss_attack,
-    Attack.SPREAD: spread_attack,
-}
 
 
 def leaks(heard: Heard, split: Split, *, confidence: float) -> tuple[Leak, ...]:
