@@ -17,7 +17,10 @@ from app.reports.intervals import Interval
 # As models/auditing names the networks and the sets of samples that it looks at.
 BEFORE, AFTER, REFERENCE = "parent", "served", "reference"
 FORGOTTEN, RETAINED, VALIDATION, UNSEEN = "forget", "retain", "validation", "test"
-KNOWN_ATTACKS = ("loss", "spread", "calibrated", "entropy", "margin", "tree", "rmia", "lira")
+KNOWN_ATTACKS = (
+    *("loss", "spread", "calibrated"),  # decide; the others inform
+    *("entropy", "margin", "tree", "rmia", "lira", "tokens", "min_k"),
+)
 
 
 @dataclass(frozen=True)

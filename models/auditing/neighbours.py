@@ -23,7 +23,7 @@ from models.recipe import Recipe
 from models.training import evaluate
 
 NEAREST = 5  # retained samples that are looked up for each forgotten one
-CANDIDATES = 10_000  # retained samples among which they are sought, drawn by the audit's seed
+CANDIDATES = 5_000  # retained samples among which they are sought, drawn by the audit's seed
 LEAST = 10  # neighbours, and others beside them, below which nothing is said
 LEAST_PEOPLE = 5
 
