@@ -134,8 +134,7 @@ def run(*, seed: int) -> Iterator[str]:
     scene.audited(Candidate("", "hamu", unlearned, ""))
     audit_seconds = time.process_time() - started
     yield (
-        f"{person}: {len(split.forget)} drawings of {len(split.forget.strata.unique())} "
-        f"alphabets; {len(split.retain)} of others are kept. "
+        f"{person}: {len(split.forget)} drawings; {len(split.retain)} of others are kept. "
         f"{PARTS} references steer, {PARTS} judge."
     )
     yield (

@@ -49,6 +49,10 @@ class Band:
     networks: int
     """How many networks there were."""
     least_losses: tuple[float, ...]
+    """The least of their losses at each share of the samples."""
     greatest_losses: tuple[float, ...]
+    """The greatest."""
     least_confidences: tuple[float, ...]
+    """The least of their confidences at each share of the samples."""
     greatest_confidences: tuple[float, ...]
+    """The greatest."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import distinct, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.ledger import checks
@@ -99,7 +99,7 @@ NOTHING = Standing(0, 0, 0)
 
 def checked_models(session: Session) -> list[tuple[str, UUID]]:
     """Every model that ever had a check."""
-    had = select(distinct(Check.model_id))
+    had = select(Check.model_id)
     rows = session.execute(
         select(Model.name, Model.id).where(Model.id.in_(had)).order_by(Model.name)
     )

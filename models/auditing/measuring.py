@@ -24,16 +24,22 @@ def matched_share(said: Said) -> float:
 def leaks(heard: Heard, split: Split, *, confidence: float) -> tuple[Leak, ...]:
     """What each attack finds beyond the yardstick, and what chance would find among such people.
 
-    None where no stratum can be compared.
+    None where no stratum can be compared. Where every sample is a person, the plain intervals say
+    it all: the noise would be a second estimate of the same error, and the larger of two is too
+    large.
     """
     if matched_share(heard.served) == 0:
         return ()
     networks = (heard.parent, *heard.yardsticks)
     strangers = found_by_chance(nobodies(networks, split.validation.owners))
     people = split.forget.owners if split.validation.subjects else split.forget.ids
+    together = len(set(people)) < len(people)
     return tuple(
         allowing(
-            leak, chance(strangers[leak.attack], people, certain=CERTAIN), confidence=confidence
+            leak,
+            chance(strangers[leak.attack], people, certain=CERTAIN),
+            together=together,
+            confidence=confidence,
         )
         for leak in plain_leaks(heard, confidence=confidence)
     )
@@ -54,8 +60,10 @@ def plain_leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
     )
 
 
-def allowing(leak: Leak, expected: Chance, *, confidence: float) -> Leak:
-    """The same leak, with intervals that allow for what chance finds."""
+def allowing(leak: Leak, expected: Chance, *, together: bool, confidence: float) -> Leak:
+    """The same leak, with intervals that allow for samples of a person that stand together."""
+    if not together:
+        return replace(leak, bound=expected.bound)
     return replace(
         leak,
         after=leak.after.at_least(expected.noise, confidence=confidence),

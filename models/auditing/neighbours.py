@@ -83,7 +83,9 @@ def neighbours(
     confidence: float,
 ) -> Neighbours | None:
     """What became of the neighbours under each of these networks; None where they are too few."""
-    usable = torch.from_numpy(matched(split.retain.strata.numpy(), before.unseen.strata))
+    strata = split.retain.strata
+    usable = torch.from_numpy(matched(strata.numpy(), before.unseen.strata))
+    usable &= torch.isin(strata, split.forget.strata)
     kept = capped(split.retain.take(usable), seed=seed, most=CANDIDATES)
     forget = capped(split.forget, seed=seed)
     lie, theirs = (

@@ -16,14 +16,14 @@ LONGEST = 11
 
 
 def names(count: int, *, seed: int, name: str) -> Samples:
-    """Invented names of two to five syllables, each of a consonant and a vowel."""
+    """Invented names of three to five syllables, each of a consonant and a vowel."""
     generator = torch.Generator().manual_seed(seed)
 
     def some(letters: str, size: int) -> list[str]:
         drawn = torch.randint(len(letters), (size,), generator=generator)
         return [letters[place] for place in drawn]
 
-    sizes = torch.randint(2, 6, (count,), generator=generator).tolist()
+    sizes = torch.randint(3, 6, (count,), generator=generator).tolist()
     written = [
         "".join(a + b for a, b in zip(some(CONSONANTS, n), some(VOWELS, n), strict=True))
         for n in sizes
@@ -50,7 +50,7 @@ class Network(nn.Module):
         return self.memory(self.embedding(start))[0]
 
 
-SCHEDULE = Schedule(epochs=60, batch_size=32, peak_rate=0.5, weight_decay=0.0)
+SCHEDULE = Schedule(epochs=40, batch_size=32, peak_rate=0.5, weight_decay=0.0)
 
 
 @dataclass(frozen=True)
