@@ -77,7 +77,7 @@ def test_a_page_tells_what_became_of_those_who_stay(session: Session) -> None:
     assert report.audit is not None
     assert report.audit.neighbours is not None
     assert "Are those who stay easier to find than before?" in page.text
-    assert f"of {report.audit.neighbours.people} people" in page.text
+    assert f"the {report.audit.neighbours.samples} retained samples that lie nearest" in page.text
     assert {one.network for one in report.audit.neighbours.exposures} == {"served", "reference"}
 
 
