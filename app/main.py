@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app.api import (
     assessments,
     calibrations,
+    checks,
     consumers,
     datasets,
     deletion_requests,
@@ -78,6 +79,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         model_actions,
         assessments,
         calibrations,
+        checks,
         versions,
         stored_weights,
         signatures,

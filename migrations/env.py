@@ -9,6 +9,7 @@ from app.db import Base, BitmapColumn, connect
 from app.ledger import (
     calibration_tables,
     canary_tables,
+    check_tables,
     clock_tables,
     consumer_tables,
     cosignature_tables,
@@ -27,6 +28,7 @@ from app.ledger import (
 for noun in (
     calibration_tables.Calibration,
     canary_tables.Canary,
+    check_tables.Check,
     clock_tables.Extension,
     consumer_tables.Consumer,
     cosignature_tables.LedgerCosignature,

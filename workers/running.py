@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.db import transaction
-from app.ledger import calibrations, endings, jobs, latecomers
+from app.ledger import calibrations, checks, endings, jobs, latecomers
 from app.ledger.jobs import LeaseLost
 from app.ledger.lineage import Incomplete
 from app.ledger.states import JobKind, JobState
@@ -60,6 +60,16 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
             return None
         if job.kind is JobKind.CALIBRATE:
             calibrations.follow(session, job)
+        if job.kind is JobKind.CHECK and (reason := checks.impossible(session, job)):
+            endings.abandon(
+                session,
+                job,
+                JobState.CANCELLED,
+                now=station.clock(),
+                retry_seconds=0.0,
+                reason=reason,
+            )
+            return None
         if latecomers.about_to_retrain(job):
             latecomers.leave_out(session, job)
         return Assignment.of(session, job)

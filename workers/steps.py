@@ -23,6 +23,7 @@ from models.decision import Route
 from workers import (
     calibration_steps,
     canary_papers,
+    check_steps,
     deciding,
     known_scores,
     reference_steps,
@@ -262,5 +263,10 @@ STEPS: dict[JobKind, Steps] = {
         JobState.QUEUED: begin,
         JobState.TRAINING: calibration_steps.try_one,
         JobState.PUBLISHING: calibration_steps.finish,
+    },
+    JobKind.CHECK: {
+        JobState.QUEUED: begin,
+        JobState.TRAINING: check_steps.check,
+        JobState.PUBLISHING: check_steps.finish,
     },
 }

@@ -11,6 +11,7 @@ from app.errors import Conflict, ForgottenSamples, Unprocessable
 from app.ledger import (
     batching,
     canary_tests,
+    checks,
     datasets,
     jobs,
     model_lines,
@@ -69,7 +70,9 @@ def publish_unlearned(
         erasure.version_id = version.id
         move(session, erasure, ErasureState.FORGOTTEN, now=now, version=version.number)
         settle(session, erasure.request, now=now)
-    jobs.finish(session, job, JobState.SUCCEEDED, now=now, version=version.number)
+    drawn = checks.draw(session, job, version, now=now)
+    lot = {} if drawn is None else {"to_be_checked": drawn}
+    jobs.finish(session, job, JobState.SUCCEEDED, now=now, version=version.number, **lot)
     return version
 
 
