@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from models import registry, weights
 from models.auditing.audit import audit
 from models.auditing.judges import judges, witnesses
-from models.auditing.signals import RETAIN_CAP, Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
 from models.hardness.memorization import are_confidences
 from models.progress import Progress, part
 from models.recipe import Recipe
-from models.references import Table, spread, targets
+from models.references import spread, targets
 from models.seeding import seeded
 from models.training import evaluate
 from models.trial import Known
 from models.unlearning import METHODS, STEERED
 from models.unlearning.retrain import retrain
-from workers import trials
+from workers import against_retrain, trials
+from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.said import canaries_in, confidences_in, ids_in, leave, plan_of, say, table_of
 
@@ -109,7 +109,7 @@ class Bench:
         return {
             "hardness": asdict(hardness),
             "retrain_seconds": train_seconds * len(self.split.retain) / train_samples,
-            "audit_seconds": self.predicted_audit(),
+            "audit_seconds": audit_seconds(self.parent, self.split, self.holdout, self.recipe),
         }
 
     def unlearn(self, *, route: str, steering: str | None, out: str) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Bench:
             self.recipe,
             route=route,
             references=references,
-            judges=self.judges_from(known),
+            judges=() if known is None else judges(known, self.split.forget, self.split.validation),
             witnesses=None if known is None else witnesses(known),
             canaries=canaries_in(canaries, self.pool),
             seed=self.seed,
@@ -179,10 +179,21 @@ class Bench:
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
 
-    def judges_from(self, known: Table | None) -> tuple[Said, ...]:
-        """What references said that steered nothing."""
+    def check(self, *, route: str, served: str, out: str) -> dict[str, Any]:
+        """Hold a published version against a retrain, and destroy that."""
+        assert self.parent is not None
         assert self.split is not None
-        return () if known is None else judges(known, self.split.forget, self.split.validation)
+        return against_retrain.carry_out(
+            self.parent,
+            self.loaded(served),
+            self.split,
+            self.holdout.test,
+            self.recipe,
+            route=route,
+            seed=self.seed,
+            out=Path(out),
+            progress=self.progress,
+        )
 
     def reference(
         self,
@@ -279,15 +290,3 @@ class Bench:
         started = time.monotonic()
         self.trained(few, self.seed)
         return time.monotonic() - started, len(few)
-
-    def predicted_audit(self) -> float:
-        """Seconds of forward passes: two networks, two measures, every set (some of retain)."""
-        assert self.parent is not None
-        assert self.split is not None
-        validation, test = self.holdout.validation, self.holdout.test
-        evaluate(self.parent, validation.take(torch.arange(1)), self.recipe.losses)  # warms up
-        started = time.monotonic()
-        evaluate(self.parent, validation, self.recipe.losses)
-        per_sample = (time.monotonic() - started) / len(validation)
-        scored = len(self.split.forget) + len(validation) + len(test) + RETAIN_CAP
-        return 4 * scored * per_sample

@@ -1,9 +1,5 @@
 """Claims a job and carries it as far as it goes; whatever happens, the ledger knows afterwards."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.db import transaction
-from app.ledger import calibrations, endings, jobs, latecomers
+from app.ledger import calibrations, checks, endings, jobs, latecomers
 from app.ledger.jobs import LeaseLost
 from app.ledger.lineage import Incomplete
 from app.ledger.states import JobKind, JobState
@@ -21,6 +17,7 @@ from workers.desk import Assignment, Desk
 from workers.heart import Heart
 from workers.station import Station
 from workers.steps import STEPS
+from workers.work_folders import work_folder
 
 log = structlog.get_logger()
 
@@ -45,21 +42,6 @@ def run_job(station: Station, job_id: UUID) -> None:
             give_up(desk, error)
 
 
-@contextmanager
-def work_folder(station: Station, job_id: UUID) -> Iterator[Path]:
-    """Where one job's files lie while it is worked on: they name samples, so none may stay behind.
-
-    What a killed worker left there is removed by whoever claims the job next.
-    """
-    folder = station.settings.data_dir / "work" / str(job_id)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def claim(station: Station, job_id: UUID) -> Assignment | None:
     """Take the job; one that has used up its attempts is failed instead."""
     with transaction(station.sessions) as session:
@@ -78,6 +60,16 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
             return None
         if job.kind is JobKind.CALIBRATE:
             calibrations.follow(session, job)
+        if job.kind is JobKind.CHECK and (reason := checks.impossible(session, job)):
+            endings.abandon(
+                session,
+                job,
+                JobState.CANCELLED,
+                now=station.clock(),
+                retry_seconds=0.0,
+                reason=reason,
+            )
+            return None
         if latecomers.about_to_retrain(job):
             latecomers.leave_out(session, job)
         return Assignment.of(session, job)

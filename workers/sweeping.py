@@ -15,11 +15,12 @@ from app.ledger import (
     rates,
     references,
     retention,
+    stored_weights,
     training_logs,
     versions,
 )
 from app.queue import RUN_JOB, ring_after_commit
-from workers import webhooks
+from workers import tidying, webhooks
 from workers.station import Station
 
 log = structlog.get_logger()
@@ -39,6 +40,7 @@ def sweep(station: Station) -> None:
     lapse(station)
     escalate(station)
     purge(station)
+    tidying.remove_unpublished(station)
     shred(station)
     webhooks.address(station)
 
@@ -96,8 +98,8 @@ def purge_version(station: Station, version_id: UUID) -> None:
         if version is None:
             return
         digest = version.weights_digest
-        versions.lock_digest(session, digest)
-        kept = versions.digest_in_use(session, digest, besides=version)
+        stored_weights.lock_digest(session, digest)
+        kept = stored_weights.in_use(session, digest, besides=version)
         if not kept:
             station.store.purge(digest)
         versions.purge(session, version, now=station.clock(), weights_kept=kept)

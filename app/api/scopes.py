@@ -76,6 +76,8 @@ ROUTES: dict[Scope, tuple[str, ...]] = {
         "GET /v1/models",
         f"GET {MODEL}",
         f"GET {MODEL}/calibration",
+        f"GET {MODEL}/checks",
+        f"GET {MODEL}/stored-weights",
         f"GET {MODEL}/consumers",
         f"GET {MODEL}/versions",
         f"GET {VERSION}",
