@@ -26,8 +26,8 @@ def approve(session: Session, job: Job, *, now: datetime, holder: UUID | None = 
     acts.refuse_same_person(session, job, holder)
     following = JobState.PUBLISHING if job.audit else after_decision(job)
     job.attempt = 0  # the claim that led here did not fail
-    by = str(holder) if holder else None
-    move(session, job, following, now=now, approved=True, by=by)
+    by = {"by": str(holder)} if holder else {}
+    move(session, job, following, now=now, approved=True, **by)
 
 
 def after_decision(job: Job) -> JobState:
