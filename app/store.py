@@ -7,6 +7,8 @@ from typing import IO
 
 import fsspec
 
+from app import crashing
+
 CHUNK = 1 << 20
 
 
@@ -37,7 +39,9 @@ class Store:
             self.filesystem.makedirs(self.filesystem._parent(target), exist_ok=True)
             part = f"{target}.part-{file.stat().st_mtime_ns}"
             self.filesystem.put_file(str(file), part)
+            crashing.at("store.before_move")
             self.filesystem.mv(part, target)
+        crashing.at("store.before_read_back")
         self.verify(digest)
         return digest
 

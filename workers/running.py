@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
+from app import crashing
 from app.db import transaction
 from app.ledger import calibrations, endings, jobs, latecomers
 from app.ledger.jobs import LeaseLost
@@ -80,7 +81,10 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
             calibrations.follow(session, job)
         if latecomers.about_to_retrain(job):
             latecomers.leave_out(session, job)
-        return Assignment.of(session, job)
+        assignment = Assignment.of(session, job)
+        crashing.at("claim.before_commit")
+    crashing.at("claim.after_commit")
+    return assignment
 
 
 # For a worker that died on every attempt, so that nobody was left to write down why.

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import structlog
 
+from app import crashing
 from app.db import transaction
 from app.law import add_months
 from app.ledger import batching, clocks, jobs, references, retention, training_logs, versions
@@ -22,10 +23,12 @@ def sweep(station: Station) -> None:
     with transaction(station.sessions) as session:
         waiting = batching.models_with_pending(session, now=now)
         due = jobs.due(session, now=now)
+    crashing.at("sweep.before_ring")
     for model_id in waiting:
         consider_model(station, model_id)
     for job_id in due:
         station.queue.ring(RUN_JOB, job_id)
+    crashing.at("sweep.after_ring")
     escalate(station)
     purge(station)
     shred(station)
@@ -39,6 +42,8 @@ def consider_model(station: Station, model_id: UUID) -> None:
         if job is not None:
             ring_after_commit(session, station.queue, RUN_JOB, job.id)
             log.info("batched", job=str(job.id), samples=len(job.forget_set))
+        crashing.at("batch.before_commit")
+    crashing.at("batch.after_commit")
 
 
 def escalate(station: Station) -> None:
@@ -77,7 +82,9 @@ def purge_version(station: Station, version_id: UUID) -> None:
         kept = versions.digest_in_use(session, digest, besides=version)
         if not kept:
             station.store.purge(digest)
+        crashing.at("purge.between")
         versions.purge(session, version, now=station.clock(), weights_kept=kept)
+    crashing.at("purge.after_commit")
 
 
 def shred(station: Station) -> None:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
+from app import crashing
 from app.api import pages, training_sets
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.polling import polled
@@ -142,6 +143,7 @@ def submit_deletion_request(
         produce,
         now=now,
     )
+    crashing.at("intake.before_commit")
     return JSONResponse(
         answer, status_code=status, headers={"Location": f"{router.prefix}/{answer['id']}"}
     )
