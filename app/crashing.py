@@ -1,9 +1,9 @@
 """Places where a process kills itself if it is told to: how `make test-faults` tries every crash.
 
 `LACUNA_CRASH_AT=name[:n]` kills the process with SIGKILL when it passes the point of that name for
-the n-th time, the first unless told. `LACUNA_CRASH_MARK` is a file that is made then; while it is
-there nobody crashes, so that a process which is started anew gets past the point. Without the
-variable nothing happens.
+the n-th time, the first unless told. `LACUNA_CRASH_AT=@FILE` reads the name from a file, whenever
+there is one: a stack that runs can so be told to crash. The first process that comes by takes the
+file away and dies, or gets the signal whose name follows. Without the variable nothing happens.
 """
 
 import os
@@ -60,19 +60,24 @@ def at(name: str) -> None:
     assert name in POINTS, f"{name} is no point at which to crash"
     if (wanted := os.environ.get("LACUNA_CRASH_AT")) is None:
         return
+    if wanted.startswith("@"):
+        obey(Path(wanted[1:]), name)
+        return
     passed[name] += 1
     point, _, number = wanted.partition(":")
     assert point in POINTS, f"LACUNA_CRASH_AT names {point}, which is no point"
-    if name == point and passed[name] >= int(number or 1) and first():
+    if name == point and passed[name] >= int(number or 1):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def first() -> bool:
-    """Whether nobody has crashed yet, as far as the mark tells."""
-    if (mark := os.environ.get("LACUNA_CRASH_MARK")) is None:
-        return True
+def obey(order: Path, name: str) -> None:
+    """Do what a file says, if it is about this point and nobody else has done it."""
+    taken = order.with_suffix(f".{os.getpid()}")
     try:
-        Path(mark).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
+        point, *how = order.read_text().split()
+        if point != name:
+            return
+        order.rename(taken)
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.Signals[how[0] if how else "SIGKILL"])

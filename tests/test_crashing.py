@@ -42,11 +42,19 @@ def test_a_process_dies_where_it_is_told_to(
     assert run(**environment) == (code, passed)
 
 
-def test_with_a_mark_only_the_first_dies(tmp_path: Path) -> None:
-    told = {"LACUNA_CRASH_AT": "sweep.before_ring", "LACUNA_CRASH_MARK": str(tmp_path / "mark")}
+def test_an_order_in_a_file_is_obeyed_once(tmp_path: Path) -> None:
+    told = {"LACUNA_CRASH_AT": f"@{tmp_path / 'order'}"}
 
+    assert run(**told) == (0, "...")
+    (tmp_path / "order").write_text("sweep.before_ring")
     assert run(**told) == (-signal.SIGKILL, "")
     assert run(**told) == (0, "...")
+
+
+def test_an_order_may_name_another_signal(tmp_path: Path) -> None:
+    (tmp_path / "order").write_text("sweep.before_ring SIGTERM")
+
+    assert run(LACUNA_CRASH_AT=f"@{tmp_path / 'order'}") == (-signal.SIGTERM, "")
 
 
 def test_a_point_that_is_not_listed_is_a_mistake() -> None:
