@@ -80,6 +80,8 @@ def main() -> None:
             result = getattr(bench, phase)(**command)
             crashing.at("child.result")
             wire.send(result=result)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            wire.send(error={"code": "out_of_memory", "detail": f"in {phase!r}: {error}"})
         except Diverged as error:
             wire.send(error={"code": "diverged", "detail": str(error)})
         except ValueError as error:

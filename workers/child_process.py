@@ -55,6 +55,10 @@ class Child:
             self.kill()
         self.process.stdout.close()
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
     def kill(self) -> None:
         """End it at once, whatever it is doing."""
         self.process.kill()

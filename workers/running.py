@@ -20,6 +20,7 @@ from app.ledger.tables import Job
 from workers.child_process import Child, ChildDied, ChildFailed
 from workers.desk import Assignment, Desk
 from workers.heart import Heart
+from workers.limits import Limits, OverLimit, Watch
 from workers.station import Station
 from workers.steps import STEPS
 
@@ -35,6 +36,7 @@ def run_job(station: Station, job_id: UUID) -> None:
     with (
         work_folder(station, job_id) as folder,
         Child(folder) as child,
+        Watch(child.pid, Limits.of(station.settings, assignment.kind), child.kill) as watch,
         Heart(station, job_id, assignment.fence, child.kill) as heart,
     ):
         desk = Desk(station, assignment, folder, child, heart)
@@ -43,7 +45,7 @@ def run_job(station: Station, job_id: UUID) -> None:
         except LeaseLost:
             log.warning("lease_lost", job=str(job_id), fence=assignment.fence)
         except Exception as error:
-            give_up(desk, error)
+            give_up(desk, watch.reason(error))
 
 
 @contextmanager
@@ -149,6 +151,8 @@ def described(error: Exception) -> dict[str, Any]:
         return error.error
     if isinstance(error, ChildDied):
         return {"code": "child_died", "detail": str(error)}
+    if isinstance(error, OverLimit):
+        return {"code": error.code, "detail": str(error)}
     if isinstance(error, Incomplete):
         return {"code": "incomplete", "detail": str(error), "final": True}
     log.exception("unexpected")
