@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,24 @@ from torch import Tensor, nn
 from models import registry, weights
 from models.auditing.audit import audit
 from models.auditing.judges import judges, witnesses
-from models.auditing.signals import RETAIN_CAP, Said
+from models.auditing.signals import Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
 from models.hardness.memorization import are_confidences
 from models.progress import Progress, part
-from models.recipe import Recipe
+from models.recipe import Recipe, fit
 from models.references import Table, spread, targets
+from models.resuming import Resume
 from models.seeding import seeded
 from models.training import evaluate
 from models.trial import Known
-from models.unlearning import METHODS, STEERED
+from models.unlearning import METHODS, RESUMABLE, STEERED
 from models.unlearning.retrain import retrain
 from workers import trials
 from workers.circumstances import circumstances, device_name
+from workers.going_on import place_for
+from workers.predicting import audit_seconds
 from workers.said import canaries_in, confidences_in, ids_in, leave, plan_of, say, table_of
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
@@ -43,6 +47,7 @@ class Bench:
     split: Split | None
     holdout: Holdout
     parent: nn.Module | None
+    place_for: partial[Resume]  # the state of a loop
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -56,6 +61,9 @@ class Bench:
         self.recipe, self.seed = registry.find(recipe), seed
         self.pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
         self.samples = self.pool.named(ids_in(retain))
+        self.place_for = partial(
+            place_for, recipe=recipe, seed=seed, samples=self.samples, device=self.device
+        )
         self.parent = self.split = None
         if parent is not None and forget is not None:
             self.split = Split(
@@ -67,7 +75,7 @@ class Bench:
     def train(self, *, out: str) -> dict[str, Any]:
         """Train a first version; tells how well it does and how long it took."""
         started = time.monotonic()
-        network, told = self.trained(self.samples, self.seed)
+        network, told = self.trained(self.samples, self.seed, resume=self.place_for("train", out))
         seconds = time.monotonic() - started
         return {
             "weights_digest": weights.save(network, Path(out)),
@@ -109,7 +117,7 @@ class Bench:
         return {
             "hardness": asdict(hardness),
             "retrain_seconds": train_seconds * len(self.split.retain) / train_samples,
-            "audit_seconds": self.predicted_audit(),
+            "audit_seconds": audit_seconds(self.parent, self.split, self.holdout, self.recipe),
         }
 
     def unlearn(self, *, route: str, steering: str | None, out: str) -> dict[str, Any]:
@@ -118,9 +126,16 @@ class Bench:
         assert self.split is not None
         known = table_of(steering, self.split.forget)
         aims = {} if known is None or route not in STEERED else {"targets": targets(known)}
+        going = {"resume": self.place_for(route, out)} if route in RESUMABLE else {}
         started = time.monotonic()
         unlearned = METHODS[route](
-            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress, **aims
+            self.parent,
+            self.split,
+            self.recipe,
+            seed=self.seed,
+            progress=self.progress,
+            **aims,
+            **going,
         )
         seconds = time.monotonic() - started
         return {
@@ -156,6 +171,7 @@ class Bench:
                 self.recipe,
                 seed=self.seed + REFERENCE_SEED_STEP,
                 progress=part(self.progress, 0.0, 0.8, "training a reference: "),
+                resume=self.place_for("reference", served),
             )
             references.append(reference.network)
         reference_seconds = time.monotonic() - started
@@ -255,11 +271,13 @@ class Bench:
         weights.load(network, Path(path))
         return network.eval()
 
-    def trained(self, samples: Samples, seed: int) -> tuple[nn.Module, Tensor | None]:
+    def trained(
+        self, samples: Samples, seed: int, *, resume: Resume | None = None
+    ) -> tuple[nn.Module, Tensor | None]:
         """The recipe's own training from fresh weights, and what it told of each sample."""
         with seeded(seed):
             network = self.recipe.build().to(self.device)
-        told = self.recipe.fit(network, samples, seed=seed, progress=self.progress)
+        told = fit(self.recipe, network, samples, seed=seed, progress=self.progress, resume=resume)
         return network.eval(), told
 
     def logged(self, told: Tensor | None, out: str) -> bool:
@@ -279,15 +297,3 @@ class Bench:
         started = time.monotonic()
         self.trained(few, self.seed)
         return time.monotonic() - started, len(few)
-
-    def predicted_audit(self) -> float:
-        """Seconds of forward passes: two networks, two measures, every set (some of retain)."""
-        assert self.parent is not None
-        assert self.split is not None
-        validation, test = self.holdout.validation, self.holdout.test
-        evaluate(self.parent, validation.take(torch.arange(1)), self.recipe.losses)  # warms up
-        started = time.monotonic()
-        evaluate(self.parent, validation, self.recipe.losses)
-        per_sample = (time.monotonic() - started) / len(validation)
-        scored = len(self.split.forget) + len(validation) + len(test) + RETAIN_CAP
-        return 4 * scored * per_sample

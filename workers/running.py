@@ -1,9 +1,5 @@
 """Claims a job and carries it as far as it goes; whatever happens, the ledger knows afterwards."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,18 +19,20 @@ from workers.heart import Heart
 from workers.limits import Limits, OverLimit, Watch
 from workers.station import Station
 from workers.steps import STEPS
+from workers.work_folders import claim_folder, tidy
 
 log = structlog.get_logger()
 
 
 def run_job(station: Station, job_id: UUID) -> None:
     """Claim the job and work on it; called twice with one id, the second call finds nothing."""
+    tidy(station)
     assignment = claim(station, job_id)
     if assignment is None:
         return
     log.info("claimed", job=str(job_id), fence=assignment.fence)
     with (
-        work_folder(station, job_id) as folder,
+        claim_folder(station, job_id, assignment.fence) as folder,
         Child(folder) as child,
         Watch(child.pid, Limits.of(station.settings, assignment.kind), child.kill) as watch,
         Heart(station, job_id, assignment.fence, child.kill) as heart,
@@ -46,21 +44,6 @@ def run_job(station: Station, job_id: UUID) -> None:
             log.warning("lease_lost", job=str(job_id), fence=assignment.fence)
         except Exception as error:
             give_up(desk, watch.reason(error))
-
-
-@contextmanager
-def work_folder(station: Station, job_id: UUID) -> Iterator[Path]:
-    """Where one job's files lie while it is worked on: they name samples, so none may stay behind.
-
-    What a killed worker left there is removed by whoever claims the job next.
-    """
-    folder = station.settings.data_dir / "work" / str(job_id)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def claim(station: Station, job_id: UUID) -> Assignment | None:

@@ -10,7 +10,7 @@ from app.db import transaction
 from app.law import add_months
 from app.ledger import batching, clocks, jobs, references, retention, training_logs, versions
 from app.queue import RUN_JOB, ring_after_commit
-from workers import webhooks
+from workers import webhooks, work_folders
 from workers.station import Station
 
 log = structlog.get_logger()
@@ -32,6 +32,7 @@ def sweep(station: Station) -> None:
     escalate(station)
     purge(station)
     shred(station)
+    work_folders.tidy(station)
     webhooks.address(station)
 
 

@@ -111,6 +111,12 @@ def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     return dict(rows.all())
 
 
+def still_active(session: Session, job_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these jobs that have not ended."""
+    active = select(Job.id).where(Job.id.in_(job_ids), Job.state.in_(ACTIVE_JOB_STATES))
+    return set(session.scalars(active))
+
+
 def get(session: Session, job_id: UUID) -> Job:
     """The job of this id."""
     job = session.scalar(select(Job).where(Job.id == job_id).options(joinedload(Job.model)))

@@ -1,0 +1,22 @@
+"""Predicts what an audit will take, from how fast forward passes are here."""
+
+import time
+
+import torch
+from torch import nn
+
+from models.auditing.signals import RETAIN_CAP
+from models.data import Holdout, Split
+from models.recipe import Recipe
+from models.training import evaluate
+
+
+def audit_seconds(parent: nn.Module, split: Split, holdout: Holdout, recipe: Recipe) -> float:
+    """Seconds of forward passes: two networks, two measures, every set (some of retain)."""
+    validation, test = holdout.validation, holdout.test
+    evaluate(parent, validation.take(torch.arange(1)), recipe.losses)  # warms up
+    started = time.monotonic()
+    evaluate(parent, validation, recipe.losses)
+    per_sample = (time.monotonic() - started) / len(validation)
+    scored = len(split.forget) + len(validation) + len(test) + RETAIN_CAP
+    return 4 * scored * per_sample
