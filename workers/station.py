@@ -1,5 +1,6 @@
 """What a worker has at hand: connections, the store, its name, a clock."""
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ class Station:
 
 @cache
 def station() -> Station:
-    """This process's own; made after the fork, so that no connection is shared."""
+    """This process's own: `start_afresh` sees to it that no connection is shared."""
     config = settings()
     return Station(
         settings=config,
@@ -38,3 +39,16 @@ def station() -> Station:
         store=Store(config.store),
         queue=CeleryQueue(config.redis_url),
     )
+
+
+def start_afresh() -> None:
+    """After a fork: the parent goes on using the connections that it had, and so must not we.
+
+    A pool process that takes a dead one's place is forked from a parent which has a station.
+    """
+    if station.cache_info().currsize:
+        station().sessions.kw["bind"].dispose(close=False)
+        station.cache_clear()
+
+
+os.register_at_fork(after_in_child=start_afresh)

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -164,6 +166,15 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
+def folder_for_a_stack() -> Iterator[Path]:
+    """A folder that PostgreSQL may reach as another user: those of pytest are closed to others."""
+    folder = Path(tempfile.mkdtemp(prefix="lacuna-faults-"))
+    folder.chmod(0o755)
+    yield folder / "data"
+    shutil.rmtree(folder)
+
+
+@contextmanager
 def running(folder: Path, *, workers: int = 2) -> Iterator[Rig]:
     """A stack for as long as the block runs, with everybody imported and one model trained."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -175,7 +186,8 @@ def running(folder: Path, *, workers: int = 2) -> Iterator[Rig]:
         fill(rig)
         yield rig
     finally:
-        end(folder, grace=2.0)
+        lacuna(folder, "down")
+        end(folder, grace=0.0)
 
 
 def fill(rig: Rig) -> None:

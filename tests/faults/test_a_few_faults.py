@@ -5,11 +5,10 @@
 
 import os
 import random
-from pathlib import Path
 
 import pytest
 
-from tests.faults.rig import Rig, running
+from tests.faults.rig import Rig, folder_for_a_stack, running
 
 # Those that one request passes whatever its model and its job are like.
 PASSED = (
@@ -45,9 +44,9 @@ def drawn(rig: Rig, lot: random.Random) -> str:
 
 
 @pytest.mark.timeout(240)
-def test_a_request_survives_a_crash_and_is_carried_out_once(tmp_path: Path) -> None:
+def test_a_request_survives_a_crash_and_is_carried_out_once() -> None:
     lot = random.Random(int(os.environ.get("LACUNA_FAULT_SEED", "1")))
-    with running(tmp_path / "data", workers=1) as rig:
+    with folder_for_a_stack() as folder, running(folder, workers=1) as rig:
         point = drawn(rig, lot)
 
         request = rig.ask()

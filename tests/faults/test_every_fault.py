@@ -16,7 +16,7 @@ from app import crashing
 from app.cli import data_folder
 from app.db import connect, sessions_of, transaction
 from app.queue import RUN_JOB, CeleryQueue
-from tests.faults.rig import Rig, running
+from tests.faults.rig import Rig, folder_for_a_stack, running
 from tests.faults.table import Table
 from tests.workers.receiver import Receiver, receiving
 
@@ -32,8 +32,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Rig]:
-    with running(tmp_path_factory.mktemp("faults") / "data") as rig:
+def rig(receiver: Receiver) -> Iterator[Rig]:
+    with folder_for_a_stack() as folder, running(folder) as rig:
         body = {"url": receiver.url, "events": ["deletion_request.completed"]}
         rig.call("POST", "/v1/webhooks", json=body)
         yield rig
