@@ -17,7 +17,8 @@ def own(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
     stations.station.cache_clear()
     yield
-    stations.start_afresh()
+    stations.station().sessions.kw["bind"].dispose()
+    stations.station.cache_clear()
     settings.cache_clear()
 
 
