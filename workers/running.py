@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from app import crashing
 from app.db import transaction
-from app.ledger import calibrations, endings, jobs, latecomers
+from app.ledger import calibrations, endings, jobs, latecomers, worker_modes
 from app.ledger.jobs import LeaseLost
 from app.ledger.lineage import Incomplete
-from app.ledger.states import JobKind, JobState
+from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job
+from app.ledger.worker_tables import Mode
 from workers.child_process import Child, ChildDied, ChildFailed
 from workers.desk import Assignment, Desk
 from workers.heart import Heart
@@ -49,6 +50,8 @@ def run_job(station: Station, job_id: UUID) -> None:
 def claim(station: Station, job_id: UUID) -> Assignment | None:
     """Take the job; one that has used up its attempts is failed instead."""
     with transaction(station.sessions) as session:
+        if worker_modes.of(session, station.name) is not None:
+            return None
         job = jobs.claim(
             session,
             job_id,
@@ -84,7 +87,21 @@ def carry(desk: Desk) -> None:
     desk.open()
     while (state := held_state(desk)) is not None:
         STEPS[desk.assignment.kind][state](desk)
+        if drained(desk):
+            break
     log.info("let_go", job=str(desk.assignment.job_id))
+
+
+def drained(desk: Desk) -> bool:
+    """Whether the worker was told to let go of its jobs, and has done so with this one."""
+    with transaction(desk.station.sessions) as session:
+        if worker_modes.of(session, desk.station.name) is not Mode.DRAINING:
+            return False
+        job = jobs.get(session, desk.assignment.job_id)
+        if job.fence == desk.assignment.fence and job.state in ACTIVE_JOB_STATES:
+            job.attempt = 0  # the claim that led here did not fail
+            jobs.release(session, job)
+        return True
 
 
 def held_state(desk: Desk) -> JobState | None:

@@ -15,6 +15,8 @@ from app.db import connect, sessions_of
 from app.queue import CeleryQueue, Queue
 from app.store import Store
 
+NAME = "LACUNA_WORKER_NAME"  # set by Celery's own name for the worker, for all that it forks
+
 
 @dataclass(frozen=True)
 class Station:
@@ -24,7 +26,7 @@ class Station:
     sessions: sessionmaker[Session]
     store: Store
     queue: Queue
-    name: str = field(default_factory=socket.gethostname)
+    name: str = field(default_factory=lambda: os.environ.get(NAME) or socket.gethostname())
     incarnation: UUID = field(default_factory=uuid4)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
