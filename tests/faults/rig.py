@@ -95,6 +95,14 @@ class Rig:
             assert time.monotonic() < deadline, f"{method} {path} was not answered"
             time.sleep(0.2)
 
+    def tried(self, path: str, what: str, **body: Any) -> str:
+        """POST what may be refused in the present state; what was done, in words."""
+        try:
+            answer = httpx2.post(self.url + path, json=body, timeout=20)
+        except httpx2.TransportError:
+            return f"{what} (unanswered)"
+        return what if answer.is_success else f"{what} (refused)"
+
     def until(self, what: Callable[[], T], *, seconds: float = PATIENCE) -> T:
         """Wait until it is true, and give it back."""
         deadline = time.monotonic() + seconds
