@@ -69,11 +69,13 @@ def act(rig: Rig, lot: random.Random, log: Log, models: list[str]) -> None:
     if what == "ask" and len(rig.people) > SPARED:
         log.asked.append(rig.ask())
     elif what == "take back" and log.asked:
-        what = rig.tried(f"/v1/deletion-requests/{lot.choice(log.asked)}:cancel", what)
+        what = rig.tried(
+            f"/v1/deletion-requests/{lot.choice(log.asked)}:cancel", what, reason="a mistake"
+        )
     elif what == "hold" and log.asked:
         request = lot.choice(log.asked)
         what = rig.tried(f"/v1/deletion-requests/{request}:hold", what, reason="legal_claims")
-        rig.tried(f"/v1/deletion-requests/{request}:release", what, reason="hold_ended")
+        rig.tried(f"/v1/deletion-requests/{request}:release", what, reason="ground_ended")
     elif what == "train" and len(models) < 3:
         models.append(f"model-{len(models)}")
         rig.train(models[-1])

@@ -98,7 +98,7 @@ class Rig:
     def tried(self, path: str, what: str, **body: Any) -> str:
         """POST what may be refused in the present state; what was done, in words."""
         try:
-            answer = httpx2.post(self.url + path, json=body, timeout=20)
+            answer = httpx2.post(self.url + path, json=body or None, timeout=20)
         except httpx2.TransportError:
             return f"{what} (unanswered)"
         return what if answer.is_success else f"{what} (refused)"
