@@ -88,6 +88,7 @@ def act(rig: Rig, lot: random.Random, log: Log, models: list[str]) -> None:
 
 
 def ended(rig: Rig, request_id: str) -> bool:
+    rig.approve()
     state = rig.call("GET", f"/v1/deletion-requests/{request_id}")["state"]
     return state in {"completed", "completed_no_data", "cancelled", "denied"}
 

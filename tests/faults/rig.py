@@ -136,7 +136,13 @@ class Rig:
         body = {"subject": f"person-{self.people.pop():03d}"}
         return str(self.call("POST", "/v1/deletion-requests", json=body)["id"])
 
+    def approve(self) -> None:
+        """Be the person for whom a job waits: one retrain in a hundred is suspected wrongly."""
+        for job in self.call("GET", "/v1/jobs?state=awaiting_approval")["items"]:
+            self.tried(f"/v1/jobs/{job['id']}:approve", "approve")
+
     def completed(self, request_id: str) -> bool:
+        self.approve()
         path = f"/v1/deletion-requests/{request_id}"
         return bool(self.call("GET", path)["state"] == "completed")
 
