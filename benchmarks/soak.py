@@ -105,6 +105,7 @@ def report(rig: Rig, log: Log, minutes: float, seed: int) -> str:
         f"make soak MINUTES={minutes:g}: a stack as `lacuna up` runs it, two workers, the recipe "
         f"`crowd` ({crowd.PEOPLE} people),",
         f"leases of 3 s, seed {seed}; {machine()}, {os.cpu_count()} cores, {memory:.0f} GiB.",
+        *(["A short run: what a release shows is sixty minutes at least."] if minutes < 60 else []),
         "",
         f"requests accepted: {len(log.asked)}; all of them have ended",
         f"came to rest after {time.monotonic() - began:.0f} s",
