@@ -8,9 +8,8 @@ import torch
 
 from models.data import Samples
 from models.resuming import Resume
+from workers.child_process import STATE
 from workers.circumstances import device_name
-
-SUFFIX = ".resume"
 
 
 def place_for(
@@ -25,4 +24,4 @@ def place_for(
         *(torch.__version__, device_name(device), torch.get_num_threads()),
     ]
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-    return Resume(Path(out).with_name(f"{loop}{SUFFIX}"), digest)
+    return Resume(Path(out).with_name(f"{loop}{STATE}"), digest)

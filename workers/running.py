@@ -20,20 +20,20 @@ from workers.heart import Heart
 from workers.limits import Limits, OverLimit, Watch
 from workers.station import Station
 from workers.steps import STEPS
-from workers.work_folders import claim_folder, tidy
+from workers.work_folders import clear, work_folder
 
 log = structlog.get_logger()
 
 
 def run_job(station: Station, job_id: UUID) -> None:
     """Claim the job and work on it; called twice with one id, the second call finds nothing."""
-    tidy(station)
+    clear(station)
     assignment = claim(station, job_id)
     if assignment is None:
         return
     log.info("claimed", job=str(job_id), fence=assignment.fence)
     with (
-        claim_folder(station, job_id, assignment.fence) as folder,
+        work_folder(station, job_id, assignment.fence) as folder,
         Child(folder) as child,
         Watch(child.pid, Limits.of(station.settings, assignment.kind), child.kill) as watch,
         Heart(station, job_id, assignment.fence, child.kill) as heart,

@@ -32,7 +32,7 @@ def sweep(station: Station) -> None:
     escalate(station)
     purge(station)
     shred(station)
-    work_folders.tidy(station)
+    work_folders.clear(station)
     webhooks.address(station)
 
 

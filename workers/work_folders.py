@@ -10,27 +10,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
-import structlog
-
+from app.config import Settings
 from app.db import transaction
 from app.ledger import jobs
-from workers.going_on import SUFFIX
+from workers.child_process import STATE
 from workers.station import Station
-
-log = structlog.get_logger()
-
-
-def root(station: Station) -> Path:
-    return station.settings.data_dir / "work"
 
 
 @contextmanager
-def claim_folder(station: Station, job_id: UUID, fence: int) -> Iterator[Path]:
+def work_folder(station: Station, job_id: UUID, fence: int) -> Iterator[Path]:
     """An empty folder but for the states that loops left at earlier claims of the job.
 
     Afterwards nothing else than such states is kept, and these only until the job has ended.
     """
-    folder = root(station) / str(job_id) / str(fence)
+    folder = all_of(station.settings) / str(job_id) / str(fence)
     folder.mkdir(parents=True, mode=0o700)
     take_over(folder)
     try:
@@ -41,9 +34,10 @@ def claim_folder(station: Station, job_id: UUID, fence: int) -> Iterator[Path]:
 
 def take_over(folder: Path) -> None:
     """Move here what loops left at earlier claims, and remove the rest of those."""
-    earlier = [each for each in folder.parent.iterdir() if int(each.name) < int(folder.name)]
+    claims = [path for path in folder.parent.iterdir() if path.name.isdigit()]
+    earlier = [path for path in claims if int(path.name) < int(folder.name)]
     for each in sorted(earlier, key=lambda path: int(path.name)):
-        for state in each.glob(f"*{SUFFIX}"):
+        for state in each.glob(f"*{STATE}"):
             state.replace(folder / state.name)
         shutil.rmtree(each, ignore_errors=True)
 
@@ -51,21 +45,24 @@ def take_over(folder: Path) -> None:
 def keep_states(folder: Path) -> None:
     """Remove whatever is no state to go on from, and the folders if nothing is left."""
     for path in folder.glob("*"):
-        if path.suffix != SUFFIX:
+        if path.suffix != STATE:
             path.unlink(missing_ok=True)
     with suppress(OSError):  # something is left, or another claim has the job
         folder.rmdir()
         folder.parent.rmdir()
 
 
-def tidy(station: Station) -> None:
-    """Remove the folders of jobs that have ended, whoever worked on them here and was killed."""
-    if not root(station).exists():
+def clear(station: Station) -> None:
+    """Remove what killed workers left on this machine of jobs that nobody takes up any more."""
+    folders = list(all_of(station.settings).glob("*"))  # before the jobs: no new one is taken away
+    if not folders:
         return
-    found = {path: UUID(path.name) for path in root(station).iterdir()}
     with transaction(station.sessions) as session:
-        active = jobs.still_active(session, found.values())
-    for path, job_id in found.items():
-        if job_id not in active:
-            shutil.rmtree(path, ignore_errors=True)
-            log.info("work_folder_removed", job=str(job_id))
+        active = {str(job_id) for job_id in jobs.all_active(session)}
+    for folder in folders:
+        if folder.name not in active:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def all_of(settings: Settings) -> Path:
+    return settings.data_dir / "work"

@@ -111,10 +111,9 @@ def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
     return dict(rows.all())
 
 
-def still_active(session: Session, job_ids: Collection[UUID]) -> set[UUID]:
-    """Those of these jobs that have not ended."""
-    active = select(Job.id).where(Job.id.in_(job_ids), Job.state.in_(ACTIVE_JOB_STATES))
-    return set(session.scalars(active))
+def all_active(session: Session) -> set[UUID]:
+    """The jobs that have not come to their end."""
+    return set(session.scalars(select(Job.id).where(Job.state.in_(ACTIVE_JOB_STATES))))
 
 
 def get(session: Session, job_id: UUID) -> Job:

@@ -58,7 +58,7 @@ def test_the_next_attempt_goes_on_to_the_same_weights(
 ) -> None:
     monkeypatch.setenv("LACUNA_RECIPES", "tests.workers.tiny:recipe")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    root = work_folders.root(station)
+    root = work_folders.all_of(station.settings)
 
     monkeypatch.setenv("LACUNA_CRASH_AT", "child.progress:30")
     running.run_job(station, job.id)
