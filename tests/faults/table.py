@@ -15,8 +15,8 @@ class Table:
 
     def add(self, fault: str, held: dict[str, str], *, versions: str, seconds: float) -> None:
         marks = [("ok" if held[name] == "ok" else "BROKEN").ljust(7) for name in INVARIANTS]
-        self.rows.append(f"{fault:<62}{''.join(marks)}{versions:<10}{seconds:5.0f} s".rstrip())
-        heading = f"{'fault':<62}{''.join(name.ljust(7) for name in INVARIANTS)}versions"
+        self.rows.append(f"{fault:<78}{''.join(marks)}{versions:<10}{seconds:5.0f} s".rstrip())
+        heading = f"{'fault':<78}{''.join(name.ljust(7) for name in INVARIANTS)}versions"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text("\n".join([*ABOUT, "", heading, *sorted(self.rows)]) + "\n")
 
