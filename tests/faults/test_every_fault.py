@@ -254,4 +254,4 @@ def test_a_disk_that_is_full(rig: Rig, table: Table, receiver: Receiver) -> None
         if stood.is_running():
             stood.rlimit(psutil.RLIMIT_FSIZE, (most, most))
 
-    stalled(rig, table, receiver, "unlearning.before_commit", fill)
+    stalled(rig, table, receiver, "assessing.after_commit", fill)
