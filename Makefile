@@ -14,7 +14,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help demo up test test-faults soak check fix migration clean
 .PHONY: conformance bench bench-unlearning bench-references bench-restarts bench-verdict bench-conformance
-.PHONY: bench-people bench-stream bench-step bench-sequencer
+.PHONY: bench-people bench-person bench-stream bench-step bench-sequencer
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +53,7 @@ migration: $(READY) ## Draft a migration from the tables: make migration m="add 
 	@[ -n "$${m:-}" ] || { echo 'Say what changes: make migration m="add a column"' >&2; exit 1; }
 	$(BIN)/python -m app.cli.draft_migration "$$m"
 
-bench: bench-unlearning bench-references bench-restarts bench-verdict bench-conformance bench-people bench-stream bench-step bench-sequencer ## Measure what the README claims: hours
+bench: bench-unlearning bench-references bench-restarts bench-verdict bench-conformance bench-people bench-person bench-stream bench-step bench-sequencer ## Measure what the README claims: hours
 
 bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped
 	$(BIN)/python -m benchmarks.unlearning
@@ -63,6 +63,9 @@ bench-references: $(READY) ## See how near references come to retrained networks
 
 bench-restarts: $(READY) ## Compare rounds of forgetting with restarts from the last exact version
 	$(BIN)/python -m benchmarks.restarts digits careers
+
+bench-person: $(READY) ## Forget one person who really drew, and hold the audit's words against the truth
+	$(BIN)/python -m benchmarks.one_person
 
 bench-stream: $(READY) ## Forget fifty times on one model, and hold it against retrains
 	$(BIN)/python -m benchmarks.stream careers

@@ -16,6 +16,7 @@ TIME_LIMITS = {
     "assess": 24.0,
     "references": 96.0,
     "calibrate": 96.0,
+    "check": 96.0,
 }
 
 
@@ -88,6 +89,12 @@ class Settings(BaseSettings):
     )
     sequence_seconds: float = Field(
         default=1.0, gt=0, description="Pause between two checkpoints of the ledger."
+    )
+    stray_days: int = Field(
+        default=7, ge=1, description="Weights in the store that no row tells of are kept so long."
+    )
+    tidy_seconds: float = Field(
+        default=3600.0, gt=0, description="Pause between looks for them, over the whole store."
     )
     retention_months: int = Field(
         default=24, ge=0, description="Who asked, and for which samples, is kept so long."

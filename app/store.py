@@ -1,7 +1,11 @@
 """Where weights lie: one file per digest, in any place that fsspec knows."""
 
 import hashlib
+import re
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -10,6 +14,7 @@ import fsspec
 from app import crashing
 
 CHUNK = 1 << 20
+OURS = re.compile(r"/([0-9a-f]{64})\.safetensors(\.part-[0-9]+)?$")
 
 
 class StoreCorrupt(Exception):
@@ -20,6 +25,15 @@ def digest_of(file: Path) -> str:
     """A local file's SHA-256, under which the store keeps it."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that lies in the store; one that is not whole was left by somebody who was killed."""
+
+    digest: str
+    path: str
+    whole: bool
 
 
 class Store:
@@ -73,6 +87,9 @@ class Store:
     def open(self, digest: str) -> IO[bytes]:
         return self.filesystem.open(self.path(digest), "rb")
 
+    def has(self, digest: str) -> bool:
+        return bool(self.filesystem.exists(self.path(digest)))
+
     def size(self, digest: str) -> int:
         return int(self.filesystem.size(self.path(digest)))
 
@@ -88,5 +105,18 @@ class Store:
 
     def purge(self, digest: str) -> None:
         """Remove weights for good; removing twice is no error."""
-        if self.filesystem.exists(self.path(digest)):
+        if self.has(digest):
             self.filesystem.rm(self.path(digest))
+
+    def older(self, than: datetime) -> Iterator[Kept]:
+        """What was last written before a moment; files that are not ours are passed over."""
+        for path in self.filesystem.find(f"{self.root}/weights"):
+            if ours := OURS.search(path):
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    if self.filesystem.modified(path) < than:
+                        yield Kept(ours[1], path, whole=ours[2] is None)
+
+    def clear(self, kept: Kept) -> None:
+        """Remove one file that was found."""
+        with suppress(FileNotFoundError):
+            self.filesystem.rm(kept.path)

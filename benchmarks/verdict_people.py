@@ -25,7 +25,6 @@ from models.auditing.evidence import Drop, Evidence, Leak
 from models.auditing.intervals import CONFIDENCE, Interval
 from models.auditing.judges import judges
 from models.auditing.measuring import leaks, plain_leaks
-from models.auditing.nulls import rows
 from models.auditing.signals import Heard, Said, listen
 from models.auditing.verdict import Thresholds, judge
 from models.data import Split
@@ -48,14 +47,18 @@ class Strangers:
     parent: Said
 
     def heard(self, ids: list[str], table: Table) -> Heard:
-        """What an audit hears where the served network is a voice of the table."""
+        """What an audit hears where the served network is a voice of the table.
+
+        It stands for its parent too, on held-out samples: both saw three quarters of the people.
+        """
         shelf, judging = self.comparison.shelf, self.comparison.judging
         forget, validation = shelf.pool.named(ids), shelf.holdout.validation
         place = {name: index for index, name in enumerate(shelf.pool.ids)}
         mine = np.array([place[name] for name in ids])
+        served = judges(table.of(ids), forget, validation)[0]
         return Heard(
-            self.parent | {"forget": rows(self.parent["pool"], mine)},
-            judges(table.of(ids), forget, validation)[0],
+            served | {"forget": self.parent["pool"].rows(mine)},
+            served,
             judges=judges(judging.of(ids), forget, validation),
         )
 
@@ -78,8 +81,7 @@ def opened(data: str) -> Strangers:
     comparison = open_comparison(data, FOLDER, told)
     shelf = comparison.shelf
     network, _ = shelf.trained("all-0", shelf.pool, 0)
-    sets = {"pool": shelf.pool, "validation": shelf.holdout.validation}
-    return Strangers(comparison, listen(network, sets, recipe_of(data)))
+    return Strangers(comparison, listen(network, {"pool": shelf.pool}, recipe_of(data)))
 
 
 def lines(data: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from app.db import Base, BitmapColumn, connect
 from app.ledger import (
     calibration_tables,
     canary_tables,
+    check_tables,
     clock_tables,
     consumer_tables,
     cosignature_tables,
@@ -17,6 +18,7 @@ from app.ledger import (
     reference_tables,
     refusal_tables,
     signature_tables,
+    stored_tables,
     tables,
     training_log_tables,
     webhook_tables,
@@ -27,6 +29,7 @@ from app.ledger import (
 for noun in (
     calibration_tables.Calibration,
     canary_tables.Canary,
+    check_tables.Check,
     clock_tables.Extension,
     consumer_tables.Consumer,
     cosignature_tables.LedgerCosignature,
@@ -35,6 +38,7 @@ for noun in (
     reference_tables.ReferenceScores,
     refusal_tables.SigningRefusal,
     signature_tables.VersionSignature,
+    stored_tables.StoredWeights,
     tables.Dataset,
     training_log_tables.TrainingLog,
     webhook_tables.Webhook,

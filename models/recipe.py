@@ -57,6 +57,17 @@ class Recipe(Protocol):
         """`[B, d]`: the representation in which entanglement is measured."""
 
 
+@runtime_checkable
+class TokenRecipe(Protocol):
+    """What a recipe for a language model may offer besides, so that audits look at single tokens.
+
+    Nothing else needs it: forgetting works on `losses`, one for each sample.
+    """
+
+    def token_losses(self, network: nn.Module, batch: Batch) -> Tensor:
+        """`[B, T]`: the loss of each token; NaN where there is none. T may differ by batch."""
+
+
 @dataclass(frozen=True)
 class Classifier:
     """A ready recipe for networks that map inputs to class logits; batches are `(inputs, labels)`.

@@ -103,7 +103,7 @@ def plans(
     by itself. Raises `ValueError` where there are fewer subjects than parts.
     """
     groups = [f"/{place}" if owner is None else owner for place, owner in enumerate(subjects)]
-    names, membership = torch.unique(_numbered(groups), return_inverse=True)
+    names, membership = torch.unique(numbered(groups), return_inverse=True)
     if not 2 <= parts <= len(names):
         raise ValueError(f"{len(names)} subjects cannot be dealt into {parts} parts")
     generator = torch.Generator().manual_seed(seed)
@@ -160,6 +160,27 @@ def targets(of_forget: Table) -> Tensor:
     return unscaled(aim, torch.where(out, scaled(aim, losses), 0).sum(dim=0) / out.sum(dim=0))
 
 
+def targets_of_one(of_forget: Table, owners: Sequence[str]) -> Tensor:
+    """`[F]`: the same by one reference for each person, in turns, and by no mean.
+
+    Losses then vary as one network's do, which an average evens out.
+    """
+    out = of_forget.left_out
+    turns = numbered(owners) % int(out.sum(dim=0).min())
+    nth = torch.stack([nth_left_out(out, turn) for turn in range(int(turns.max()) + 1)])
+    return chosen(of_forget.losses, chosen(nth, turns))
+
+
+def nth_left_out(out: Tensor, nth: int) -> Tensor:
+    """`[F]`: which reference was the nth, from 0, to leave a sample out; `out` is bool `[R, F]`."""
+    return ((out.cumsum(dim=0) == nth + 1) & out).int().argmax(dim=0)
+
+
+def chosen(values: Tensor, reference: Tensor) -> Tensor:
+    """`[N]`: of the values `[R, N]` those of one reference for each sample."""
+    return values[reference, torch.arange(len(reference))]
+
+
 def spread(of_forget: Table) -> Tensor:
     """`[F]`: the standard deviation of one unseen value around its target, all the same.
 
@@ -186,9 +207,10 @@ def memorization(of_samples: Table) -> Tensor:
     return means[0] - means[1]
 
 
-def _numbered(groups: Sequence[str]) -> Tensor:
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
-    return torch.tensor([numbers[name] for name in groups], dtype=torch.int64)
+def numbered(names: Sequence[str]) -> Tensor:
+    """`[N]`: the same names as 0, 1, 2, … in order of appearance."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return torch.tensor([numbers[name] for name in names], dtype=torch.int64)
 
 
 def _each(

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.db import transaction
 from app.ledger import announcements
+from workers import work_folders
 from workers.station import Station, station
 
 log = structlog.get_logger()
@@ -29,7 +30,10 @@ def end() -> None:
 
 
 def announce(here: Station) -> None:
-    """Announce, then say now and then that the worker is still there."""
+    """Announce, then say now and then that the worker is still there.
+
+    As often it clears up after workers that were killed: they worked in the same folder.
+    """
     pause = here.settings.worker_gone_seconds / SIGNS_PER_ABSENCE
     announced = False
     while True:
@@ -39,6 +43,7 @@ def announce(here: Station) -> None:
             else:
                 say_what_runs_here(here)
             announced = True
+            work_folders.clear(here)
         except (OperationalError, subprocess.CalledProcessError):
             log.exception("not_announced", again_in_seconds=pause)
         if ended.wait(pause):

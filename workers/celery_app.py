@@ -13,6 +13,7 @@ from workers.station import NAME
 
 SWEEP = "lacuna.sweep"
 SEQUENCE = "lacuna.sequence"
+TIDY = "lacuna.tidy"
 config = settings()
 
 celery = Celery("lacuna", broker=config.redis_url, include=["workers.tasks"])
@@ -37,6 +38,11 @@ celery.conf.update(
             "task": SEQUENCE,
             "schedule": config.sequence_seconds,
             "options": {"queue": CHORES, "expires": 2 * config.sequence_seconds},
+        },
+        "tidy": {
+            "task": TIDY,
+            "schedule": config.tidy_seconds,
+            "options": {"queue": CHORES, "expires": config.tidy_seconds},
         },
     },
 )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app import crashing
 from app.bitmap import Bitmap
 from app.db import transaction
-from app.ledger import datasets, jobs, latecomers, versions
+from app.ledger import datasets, jobs, latecomers, stored_weights, versions
 from app.ledger.states import JobKind
 from app.ledger.tables import Job
 from workers.child_process import Child
@@ -109,6 +109,12 @@ class Desk:
         if not path.exists():
             self.station.store.fetch(digest, path)
         return str(path)
+
+    def keep(self, name: str, digest: str) -> None:
+        """Put what a route made into the store; before it lies there, a row says whose it is."""
+        with self.held() as (session, job):
+            stored_weights.own(session, job, digest, made_by=name, now=self.station.clock())
+        self.station.store.put(self.out(name))
 
     def floats(self, name: str) -> Sequence[float]:
         """Numbers that the child left in the job's folder."""

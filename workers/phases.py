@@ -13,24 +13,23 @@ from torch import Tensor, nn
 from models import registry, weights
 from models.auditing.audit import audit
 from models.auditing.judges import judges, witnesses
-from models.auditing.signals import Said
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
 from models.hardness.memorization import are_confidences
 from models.progress import Progress, part
 from models.recipe import Recipe, fit
-from models.references import Table, spread, targets
+from models.references import spread, targets
 from models.resuming import Resume
 from models.seeding import seeded
 from models.training import evaluate
 from models.trial import Known
 from models.unlearning import METHODS, RESUMABLE, STEERED
 from models.unlearning.retrain import retrain
-from workers import trials
+from workers import against_retrain, trials
+from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
-from workers.predicting import audit_seconds
 from workers.said import canaries_in, confidences_in, ids_in, leave, plan_of, say, table_of
 
 PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
@@ -183,7 +182,7 @@ class Bench:
             self.recipe,
             route=route,
             references=references,
-            judges=self.judges_from(known),
+            judges=() if known is None else judges(known, self.split.forget, self.split.validation),
             witnesses=None if known is None else witnesses(known),
             canaries=canaries_in(canaries, self.pool),
             seed=self.seed,
@@ -195,10 +194,21 @@ class Bench:
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
 
-    def judges_from(self, known: Table | None) -> tuple[Said, ...]:
-        """What references said that steered nothing."""
+    def check(self, *, route: str, served: str, out: str) -> dict[str, Any]:
+        """Hold a published version against a retrain, and destroy that."""
+        assert self.parent is not None
         assert self.split is not None
-        return () if known is None else judges(known, self.split.forget, self.split.validation)
+        return against_retrain.carry_out(
+            self.parent,
+            self.loaded(served),
+            self.split,
+            self.holdout.test,
+            self.recipe,
+            route=route,
+            seed=self.seed,
+            out=Path(out),
+            progress=self.progress,
+        )
 
     def reference(
         self,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app import crashing
 from app.db import transaction
-from app.ledger import calibrations, endings, jobs, latecomers, worker_modes
+from app.ledger import calibrations, checks, endings, jobs, latecomers, worker_modes
 from app.ledger.jobs import LeaseLost
 from app.ledger.lineage import Incomplete
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
@@ -67,6 +67,16 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
             return None
         if job.kind is JobKind.CALIBRATE:
             calibrations.follow(session, job)
+        if job.kind is JobKind.CHECK and (reason := checks.impossible(session, job)):
+            endings.abandon(
+                session,
+                job,
+                JobState.CANCELLED,
+                now=station.clock(),
+                retry_seconds=0.0,
+                reason=reason,
+            )
+            return None
         if latecomers.about_to_retrain(job):
             latecomers.leave_out(session, job)
         assignment = Assignment.of(session, job)

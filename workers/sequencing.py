@@ -22,7 +22,7 @@ def sequence(station: Station) -> None:
         for _ in range(MOST_BATCHES):
             if not sequence_batch(station):
                 break
-        signing.sign(station)  # not where the ledger contradicts what was signed before
+        signing.sign(station)
     except log_key.NoLogKey as error:
         refuse(station, "no_log_key", str(error))
     except sequencer.WillNotSign as error:

@@ -12,6 +12,7 @@ from app.ledger import (
     endings,
     jobs,
     publishing,
+    stored_weights,
     training_logs,
     versions,
 )
@@ -23,6 +24,7 @@ from models.decision import Route
 from workers import (
     calibration_steps,
     canary_papers,
+    check_steps,
     deciding,
     known_scores,
     reference_steps,
@@ -46,7 +48,7 @@ def begin(desk: Desk) -> None:
 def train(desk: Desk) -> None:
     """training -> publishing: a model's first version."""
     made = desk.ask("train", out=str(desk.out("trained")))
-    desk.station.store.put(desk.out("trained"))
+    desk.keep("trained", made["weights_digest"])
     with desk.held() as (session, job):
         keep_log(desk, session, job, made)
         job.run = {"route": "trained", **made}
@@ -110,7 +112,7 @@ def unlearn(desk: Desk) -> None:
         with desk.held() as (_, job):
             retraining.order(job, f"{route} diverged: {failure.error['detail']}")
         return
-    desk.station.store.put(desk.out(route))
+    desk.keep(route, made["weights_digest"])
     with desk.held() as (session, job):
         keep_log(desk, session, job, made)
         earlier = (job.run or {}).get("earlier", [])
@@ -159,6 +161,7 @@ def audit(desk: Desk) -> None:
         following = after_verdict(job, report["verdict"])
         if following is JobState.UNLEARNING:
             retraining.order(job, f"the audit of {route} said {report['verdict']}")
+            stored_weights.release(session, job, now=desk.station.clock())
         move(
             session,
             job,
@@ -262,5 +265,10 @@ STEPS: dict[JobKind, Steps] = {
         JobState.QUEUED: begin,
         JobState.TRAINING: calibration_steps.try_one,
         JobState.PUBLISHING: calibration_steps.finish,
+    },
+    JobKind.CHECK: {
+        JobState.QUEUED: begin,
+        JobState.TRAINING: check_steps.check,
+        JobState.PUBLISHING: check_steps.finish,
     },
 }

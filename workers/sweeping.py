@@ -8,9 +8,18 @@ import structlog
 from app import crashing
 from app.db import transaction
 from app.law import add_months
-from app.ledger import batching, clocks, jobs, references, retention, training_logs, versions
+from app.ledger import (
+    batching,
+    clocks,
+    jobs,
+    references,
+    retention,
+    stored_weights,
+    training_logs,
+    versions,
+)
 from app.queue import RUN_JOB, ring_after_commit
-from workers import webhooks, work_folders
+from workers import tidying, webhooks, work_folders
 from workers.station import Station
 
 log = structlog.get_logger()
@@ -31,6 +40,7 @@ def sweep(station: Station) -> None:
     crashing.at("sweep.after_ring")
     escalate(station)
     purge(station)
+    tidying.remove_unpublished(station)
     shred(station)
     work_folders.clear(station)
     webhooks.address(station)
@@ -79,8 +89,8 @@ def purge_version(station: Station, version_id: UUID) -> None:
         if version is None:
             return
         digest = version.weights_digest
-        versions.lock_digest(session, digest)
-        kept = versions.digest_in_use(session, digest, besides=version)
+        stored_weights.lock_digest(session, digest)
+        kept = stored_weights.in_use(session, digest, besides=version)
         if not kept:
             station.store.purge(digest)
         crashing.at("purge.between")

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from app.queue import CONSIDER_MODEL, POST_MESSAGES, RUN_JOB
-from workers import running, sequencing, sweeping, webhooks
-from workers.celery_app import SEQUENCE, SWEEP, celery
+from workers import running, sequencing, sweeping, tidying, webhooks
+from workers.celery_app import SEQUENCE, SWEEP, TIDY, celery
 from workers.station import station
 
 
@@ -36,3 +36,9 @@ def sweep() -> None:
 def sequence() -> None:
     """Give new ledger entries their index and sign the tree."""
     sequencing.sequence(station())
+
+
+@celery.task(name=TIDY)
+def tidy() -> None:
+    """Look for weights in the store that no row tells of."""
+    tidying.tidy(station())

@@ -34,7 +34,9 @@ class JobRead(BaseModel):
 
     id: UUID = Field(description="Its id.")
     model: str = Field(description="The model whose next version it makes.", examples=["fashion"])
-    kind: JobKind = Field(description="What it is for; calibrate and references publish nothing.")
+    kind: JobKind = Field(
+        description="What it is for; calibrate, check and references publish nothing."
+    )
     state: JobState = Field(description="How far it is.")
     forget_count: int = Field(description="Samples to forget.", examples=[100])
     retain_count: int = Field(description="Samples to keep.", examples=[5900])

@@ -56,6 +56,14 @@ class PolicyFields(BaseModel):
         description="Of the samples, the most whose people are in or out of the training set by a "
         "coin, so that audits can be tested; half of them are left out. 0: none.",
     )
+    oracle_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Of versions that were not retrained, the share that is held against a true "
+        "retrain after publication, by lot and when nothing else is due: it tells how often the "
+        "method fails. 0: none.",
+    )
     purge_after_seconds: Seconds = Field(
         604_800.0, description="Weights of withdrawn versions are kept so long."
     )

@@ -10,7 +10,7 @@ from typing import IO
 from sqlalchemy.orm import Session
 
 from app.errors import ServiceError
-from app.ledger import versions
+from app.ledger import publishing, stored_weights
 from app.store import Store, digest_of
 
 
@@ -26,11 +26,12 @@ def stored(session: Session, store: Store, weights: IO[bytes]) -> Iterator[str]:
         with local.open("wb") as copy:
             shutil.copyfileobj(weights, copy)
         digest = digest_of(local)
-        versions.lock_digest(session, digest)
+        stored_weights.lock_digest(session, digest)
+        publishing.refuse_forgotten_weights(session, digest)  # they are not even stored
         store.put(local)
     try:
         yield digest
     except ServiceError:
-        if not versions.digest_in_use(session, digest):
+        if not stored_weights.in_use(session, digest):
             store.purge(digest)
         raise

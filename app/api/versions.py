@@ -32,6 +32,7 @@ from app.errors import (
 )
 from app.ledger import announcements, lineage, model_lines, publishing, versions
 from app.ledger.lineage import Saw, Seen
+from app.ledger.publishing import ForgottenWeights
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
@@ -116,7 +117,8 @@ def list_versions(
 ) -> list[VersionRead]:
     """All versions of a model, oldest first, withdrawn and purged ones too.
 
-    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample.
+    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample, and
+    `GET /v1/models/{name}/stored-weights?saw_sample=…` which weights of jobs have seen it.
     """
     line = model_lines.get(session, name)
     if saw_sample is None:
@@ -147,6 +149,7 @@ def read_version(name: str, number: int, session: SessionDep) -> VersionRead:
         DuplicateSamples,
         EmptyTrainingSet,
         ForgottenSamples,
+        ForgottenWeights,
         Conflict,
         Malformed,
         BodyTooLarge,
@@ -167,6 +170,9 @@ def upload_version(
 
     The tensors' names, types and shapes must be those of the recipe's network. Nothing is
     unpickled, and nothing is converted.
+
+    Weights that saw a sample which was forgotten since are known by their digest: they are refused
+    under any training set.
     """
     line = model_lines.get(session, name)
     publishing.refuse_while_active(session, line)  # before anything is read or stored

@@ -28,10 +28,11 @@ def keys_of(path: Path, read: Reader) -> list[VerifierKey]:
         fail(f"{path} cannot be used: {failure}.")
 
 
-def content_of(path: Path) -> bytes:
-    """What a file holds."""
+def content_of(path: Path, *, most: int) -> bytes:
+    """What a file holds; of one that is larger than it may be, enough for that to be seen."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(most + 1)
     except OSError as failure:
         fail(f"{path} cannot be read: {failure.strerror}")
 

@@ -35,7 +35,7 @@ def restore_check(
         ledger = examine(session, known.keys, kept=known.kept)
         found = came_back(
             session,
-            stored=lambda digest: bool(store.filesystem.exists(store.path(digest))),
+            stored=store.has,
             now=datetime.now(UTC),
         )
     tell(ledger)

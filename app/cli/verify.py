@@ -14,6 +14,7 @@ from app.evidence import receipt
 from app.evidence.errors import VerificationFailed
 from app.evidence.receipt import Verified
 from app.evidence.standing import refuse_misfit
+from app.evidence.statement import weights as weights_of
 from app.evidence.withdrawals import WithdrawalList
 from app.ledger.reasons import DENIAL_WORDS
 
@@ -28,7 +29,6 @@ EPILOG = """
 `lacuna verify receipt.json --key log.vkey --witness witnesses.vkey` with a receipt that was fetched
 with `?witnessed=true`
 """
-WEIGHTS = ".safetensors"  # how a statement calls weights; it may be about a set of samples instead
 
 Keys = Annotated[
     list[Path],
@@ -65,7 +65,7 @@ def verify(
     3 if they do and the list says that the weights were withdrawn.
     """
     keys = trusted(key)
-    content = content_of(file)
+    content = content_of(file, most=receipt.MOST_BYTES)
     weights_digest = None if weights is None else digest_of(weights)
     try:
         verified = receipt.verify(
@@ -98,8 +98,7 @@ def refuse_other_list(listed: WithdrawalList, verified: Verified, path: Path | N
 
 def tell_what_became(listed: WithdrawalList, verified: Verified) -> None:
     """Say whether the receipt's weights were withdrawn later; exits with 3 if they were."""
-    subjects = verified.statement.subjects
-    named = {name: digest for name, digest in subjects.items() if name.endswith(WEIGHTS)}
+    named = weights_of(verified.statement)
     for name, digest in named.items():
         tell(f"Since then, of {name}:", withdrawn.of_weights(listed, name, digest))
     tell("This the list does not prove:", (*older(listed, verified), *withdrawn.not_proved(listed)))
@@ -125,7 +124,7 @@ def summary(predicate: Mapping[str, Any]) -> tuple[str, ...]:
             *map(of_outcome, predicate.get("outcomes", [])),
             *map(of_derived, predicate.get("derived", [])),
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return ("what this program is too old to put in words; look into the envelope's payload",)
 
 

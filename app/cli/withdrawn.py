@@ -22,7 +22,7 @@ SHOWN = 20
 def opened(path: Path, keys: list[VerifierKey], max_age: float | None) -> WithdrawalList:
     """The list in a file; ends the command if it does not verify or is older than so many days."""
     try:
-        listed = withdrawals.verify(content_of(path), keys)
+        listed = withdrawals.verify(content_of(path, most=withdrawals.MOST_BYTES), keys)
     except VerificationFailed as failure:
         fail(f"{path} does not verify: {failure}.")
     if max_age is not None and datetime.now(UTC) - listed.listed_at > timedelta(days=max_age):

@@ -7,6 +7,14 @@ from datetime import UTC, datetime
 from app.evidence.canonical import utc_hour
 from app.evidence.checkpoint import SignedCheckpoint
 
+HOLDS_MORE = (
+    "That the network holds nothing more of anyone: the statement gives the attacks that were "
+    "tried and how they fared, and another attack may find more."
+)
+NOTHING_FORGOTTEN = (
+    "That anything was forgotten: the statement names no weights in which it would have been."
+)
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -23,11 +31,13 @@ def findings(
     hour: datetime,
     signers: Sequence[str],
     *,
-    weights: str | None,
+    about_weights: bool,
+    compared: str | None,
 ) -> Findings:
     """The findings of a receipt of which every check has passed.
 
-    `weights`: the statement's name for the weights that were compared, None if none were.
+    `about_weights`: whether the statement names any. `compared`: its name for the weights that were
+    compared, None if none were.
     """
     checkpoint = ledger.checkpoint
     proved = [
@@ -42,14 +52,13 @@ def findings(
     ]
     not_proved = [
         "That what the statement says is true: the signature shows who answers for it.",
-        "That the network holds nothing more of anyone: the statement gives the attacks that were "
-        "tried and how they fared, and another attack may find more.",
+        HOLDS_MORE if about_weights else NOTHING_FORGOTTEN,
         f"When it was entered, beyond the ledger's own word: the hour from {utc_hour(hour)}.",
-        "Which persons and samples were forgotten: the statement only commits to them.",
+        "Which persons and samples it is about: the statement only commits to them.",
     ]
-    if weights is not None:
-        proved.append(f"The weights that were compared are those it calls {weights}.")
-    else:
+    if compared is not None:
+        proved.append(f"The weights that were compared are those it calls {compared}.")
+    elif about_weights:
         not_proved.append("That any weights in use are those it names: none were compared.")
     if not ledger.cosigners:
         not_proved.append(

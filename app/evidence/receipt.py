@@ -111,7 +111,15 @@ def verify(
     named = None if weights_digest is None else weights_named(stated, weights_digest.lower())
     if request_id is not None and request_id not in statement.requests(stated):
         raise VerificationFailed(f"the receipt is about other requests than {shown(request_id)}")
-    found = findings(ledger, proof.index, entry.kind, entry.hour, opened.signers, weights=named)
+    found = findings(
+        ledger,
+        proof.index,
+        entry.kind,
+        entry.hour,
+        opened.signers,
+        about_weights=bool(statement.weights(stated)),
+        compared=named,
+    )
     return Verified(opened.payload, stated, opened.signers, entry, proof.index, ledger, found)
 
 
@@ -148,7 +156,10 @@ def weights_named(stated: Statement, digest: str) -> str:
     """The name under which a statement speaks of the weights with this digest."""
     if not SHA256_HEX.fullmatch(digest):
         raise VerificationFailed(f"{shown(digest)} is not a SHA-256 digest in hex")
-    names = [name for name, known in stated.subjects.items() if known == digest]
+    named = statement.weights(stated)
+    if not named:
+        raise VerificationFailed("the statement is about no weights: none were made, or needed")
+    names = [name for name, known in named.items() if known == digest]
     if not names:
         raise VerificationFailed("the weights are not those that the statement is about")
     return names[0]

@@ -10,6 +10,7 @@ from app.evidence.strict import SHA256_HEX, from_json, member, shown
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+WEIGHTS = ".safetensors"  # how a statement calls weights; it may be about a set of samples instead
 # A name, not a place: nothing is ever fetched from it, and `.example` can belong to nobody.
 UNLEARNING_TYPE = "https://lacuna.example/unlearning/v1"
 
@@ -62,6 +63,11 @@ def parse(payload: bytes) -> Statement:
     return Statement(
         subjects, member(value, "predicate", dict), member(value, "predicateType", str)
     )
+
+
+def weights(statement: Statement) -> dict[str, str]:
+    """By name: the digests of the weights that a statement is about; none of a denial, say."""
+    return {name: d for name, d in statement.subjects.items() if name.endswith(WEIGHTS)}
 
 
 def requests(statement: Statement) -> list[str]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from app.bitmap import Bitmap
 from app.errors import Conflict, UnknownJob
 from app.evidence.canonical import Json
+from app.ledger import stored_weights
 from app.ledger.states import (
     ACTIVE_JOB_STATES,
     CLAIMABLE_JOB_STATES,
@@ -112,7 +113,7 @@ def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
 
 
 def all_active(session: Session) -> set[UUID]:
-    """The jobs that have not come to their end."""
+    """Every job that has not ended."""
     return set(session.scalars(select(Job.id).where(Job.state.in_(ACTIVE_JOB_STATES))))
 
 
@@ -248,7 +249,8 @@ def release(session: Session, job: Job, *, not_before: datetime | None = None) -
 
 
 def finish(session: Session, job: Job, state: JobState, *, now: datetime, **facts: Json) -> None:
-    """Bring a job to its end."""
+    """Bring a job to its end; what it stored and has not published is to be removed."""
     move(session, job, state, now=now, **facts)
+    stored_weights.release(session, job, now=now)
     job.finished_at = now
     release(session, job)

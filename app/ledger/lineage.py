@@ -1,4 +1,5 @@
-"""From a sample to all that saw or still hold it: versions, aliases, references, jobs, children.
+"""From a sample to all that saw or still hold it: versions, aliases, references, jobs, children,
+and weights that jobs have stored.
 
 A version saw a sample itself, or through the weights it was made from.
 """
@@ -13,9 +14,18 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import UnknownSamples
-from app.ledger import canaries, datasets, derived, references, training_logs, versions
+from app.ledger import (
+    canaries,
+    datasets,
+    derived,
+    references,
+    stored_weights,
+    training_logs,
+    versions,
+)
 from app.ledger.derived import Child
 from app.ledger.states import ACTIVE_JOB_STATES, DerivedState, JobKind
+from app.ledger.stored_tables import StoredWeights
 from app.ledger.tables import Alias, Job, Model, ModelVersion
 
 ANEW = ("trained", "retrain")  # made from fresh weights, whatever the parent saw
@@ -60,6 +70,27 @@ def saw(session: Session, line: Model, sample_id: str) -> list[Seen]:
     for version_id, children in derived.of_versions(session, found).items():
         found[version_id].derived.extend(children)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class Unpublished:
+    """Weights in the store that have to do with a sample and are no version's."""
+
+    weights: StoredWeights
+    saw: Saw
+
+
+def unpublished(session: Session, line: Model, sample_id: str) -> list[Unpublished]:
+    """What a model's jobs stored and did not publish that has to do with a sample, oldest first."""
+    ordinal = ordinal_of(session, line, sample_id)
+    parents = {seen.version.id for seen in saw(session, line, sample_id)}
+    found = []
+    for weights, job in stored_weights.of_model(session, line.id):
+        if ordinal in weights.training_set:
+            found.append(Unpublished(weights, Saw.TRAINED_ON))
+        elif job.parent_version_id in parents and weights.made_by not in ANEW:
+            found.append(Unpublished(weights, Saw.DESCENDED))
+    return found
 
 
 def ordinal_of(session: Session, line: Model, sample_id: str) -> int:
@@ -128,7 +159,11 @@ def aliases_on(
 
 
 def held_aside(session: Session, line: Model, samples: Bitmap) -> list[str]:
-    """What beside its versions holds samples: references, a log, and a version in the making."""
+    """What beside its versions holds samples: references, a log, canaries, stored weights, and a
+    version in the making.
+
+    Weights that were released are as good as gone: the clerk's next sweep removes them.
+    """
     found = []
     if count := sum(references.telling(session, line.id, samples).values()):
         found.append(f"{count} references of {line.name!r} still tell of its samples")
@@ -136,6 +171,13 @@ def held_aside(session: Session, line: Model, samples: Bitmap) -> list[str]:
         found.append(f"the log of a training of {line.name!r} still tells of its samples")
     if canaries.holding(session, {line.dataset_id: samples}, model_id=line.id):
         found.append(f"canaries of {line.name!r} still have its samples")
+    found += [
+        f"weights that job {job.id} of {line.name!r} stored and did not publish saw its samples"
+        for weights, job in stored_weights.of_model(session, line.id)
+        if weights.released_at is None
+        and job.state not in ACTIVE_JOB_STATES
+        and weights.training_set & samples
+    ]
     making = session.scalars(
         select(Job).where(
             Job.model_id == line.id,

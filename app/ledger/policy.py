@@ -20,6 +20,7 @@ class Policy:
     max_rounds: int = 20  # approximate rounds since the last exact version
     max_forgotten_share: float = 0.2  # of the last exact version's training set
     canary_share: float = 0.005  # of the samples; their subjects' membership is a coin's; 0: none
+    oracle_share: float = 0.0  # of approximate versions, by lot, held against a true retrain
     purge_after_seconds: float = 7 * 24 * 3600.0  # withdrawn weights are kept so long
 
     @classmethod

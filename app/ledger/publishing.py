@@ -7,15 +7,17 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.errors import Conflict, ForgottenSamples
+from app.errors import Conflict, ForgottenSamples, Unprocessable
 from app.ledger import (
     batching,
     canary_tests,
+    checks,
     datasets,
     jobs,
     model_lines,
     references,
     riders,
+    stored_weights,
     training_logs,
     versions,
 )
@@ -23,6 +25,12 @@ from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
 from app.ledger.tables import Erasure, Job, Model, ModelVersion
 from app.ledger.transitions import move
+
+
+class ForgottenWeights(Unprocessable):
+    """These weights saw samples that were forgotten, whatever their training set says now."""
+
+    code = "forgotten_weights"
 
 
 def publish_unlearned(
@@ -36,6 +44,7 @@ def publish_unlearned(
 ) -> ModelVersion:
     """Add the version, complete the erasures, withdraw what saw the forgotten samples."""
     assert job.parent_version_id is not None
+    stored_weights.hand_over(session, job, weights_digest)
     version = versions.publish(
         session,
         job.model,
@@ -61,7 +70,9 @@ def publish_unlearned(
         erasure.version_id = version.id
         move(session, erasure, ErasureState.FORGOTTEN, now=now, version=version.number)
         settle(session, erasure.request, now=now)
-    jobs.finish(session, job, JobState.SUCCEEDED, now=now, version=version.number)
+    drawn = checks.draw(session, job, version, now=now)
+    lot = {} if drawn is None else {"to_be_checked": drawn}
+    jobs.finish(session, job, JobState.SUCCEEDED, now=now, version=version.number, **lot)
     return version
 
 
@@ -84,6 +95,7 @@ def publish_trained(
     if buried:
         train_anew(session, job, buried, now=now)
         return None
+    stored_weights.hand_over(session, job, weights_digest)
     version = versions.publish(
         session,
         job.model,
@@ -101,6 +113,7 @@ def publish_trained(
 def train_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> None:
     """Send a training back to be repeated without what was forgotten meanwhile."""
     training_logs.discard(session, Job.id == job.id)  # it is about samples that are gone now
+    stored_weights.release(session, job, now=now)
     job.training_set -= buried
     if not job.training_set:
         job.error = {"code": "nothing_left", "detail": "all its samples were forgotten meanwhile"}
@@ -124,8 +137,11 @@ def publish_uploaded(
 
     Refused as well while a job makes the model's next version: the upload would be lost under it.
     """
-    datasets.lock(session, line.dataset_id)  # no request slips in between look and publication
+    known = {model.dataset_id for _, model in versions.of_digest(session, weights_digest)}
+    # No request slips in between look and publication.
+    datasets.lock(session, line.dataset_id, *known)
     refuse_forgotten(session, line.dataset_id, training_set)
+    refuse_forgotten_weights(session, weights_digest)
     model_lines.lock(session, line.id)
     refuse_while_active(session, line)
     version = versions.publish(
@@ -155,3 +171,20 @@ def refuse_forgotten(session: Session, dataset_id: UUID, training_set: Bitmap) -
             f"{len(buried)} samples of this training set were forgotten; a version that saw them "
             "cannot be registered"
         )
+
+
+def refuse_forgotten_weights(session: Session, weights_digest: str) -> None:
+    """No weights come back by being given a training set that leaves the forgotten samples out.
+
+    What they saw is known by their bytes, whichever model, or other dataset, had them, and whether
+    or not these versions were withdrawn and purged by now. Weights of which no sample is on a
+    tombstone may be published again: that brings nobody back.
+    """
+    for version, line in versions.of_digest(session, weights_digest):
+        if buried := version.training_set & datasets.tombstones(session, line.dataset_id):
+            raise ForgottenWeights(
+                f"these are the weights of version {version.number} of {line.name!r}, which saw "
+                f"{len(buried)} samples that were forgotten; no other training set takes that "
+                "back. Use the version that is live, or upload weights that were trained without "
+                "them"
+            )

@@ -149,8 +149,8 @@ def missing(request: DeletionRequest, stage: Stage | None) -> NoReceipt | Receip
     if stage is Stage.COMPLETED and request.state not in FINAL_REQUEST_STATES:
         return ReceiptNotReady("the request is not completed yet")
     return NoReceipt(
-        f"the request is {request.state} and nothing was stated about that; requests from before "
-        "receipts were introduced have none, and one that was taken back or denied is not completed"
+        f"the request is {request.state}, and there is no such receipt of it; one that was taken "
+        "back has that of its acceptance only, and one from before there were receipts has none"
     )
 
 

@@ -63,11 +63,10 @@ def sequence(
     if not has_turn(session):
         return None
     log_keys.announce(session, signer, now=now)
-    last = last_signed(session, signer, remembered)
+    last, before = intact(session, signer, remembered)
     if not (waiting := waiting_entries(session, limit)):
         signing_refusals.clear(session)
         return None
-    before = standing(session, last)
     grown, completed = frontier.extend(before, [entry.leaf_hash for entry in waiting])
     store(session, last.size, waiting, completed)
     refuse_other_root(grown, rederived(session, last.size, grown.size))
@@ -86,6 +85,17 @@ def has_turn(session: Session) -> bool:
     """Whether no other sequencer is at work; the turn ends with the transaction."""
     turn = text("SELECT pg_try_advisory_xact_lock(:space, :number)")
     return bool(session.scalar(turn, TURN))
+
+
+def intact(
+    session: Session, signer: Signer, remembered: bytes | None
+) -> tuple[checkpoint.Checkpoint, Frontier]:
+    """The newest checkpoint, and the right edge of its tree; before anything is signed.
+
+    Raises `WillNotSign` where what is stored contradicts what was signed.
+    """
+    last = last_signed(session, signer, remembered)
+    return last, standing(session, last)
 
 
 def last_signed(

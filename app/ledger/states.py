@@ -78,6 +78,7 @@ class JobKind(StrEnum):
     ASSESS = "assess"  # a dry run: how hard it would be, and which route it would take
     REFERENCES = "references"  # networks that are scored and destroyed
     CALIBRATE = "calibrate"  # trials on synthetic forget sets; their networks are destroyed
+    CHECK = "check"  # a published version against a true retrain, which is destroyed
 
 
 State = RequestState | ErasureState | JobState | VersionState | DerivedState
@@ -140,7 +141,7 @@ ACTIVE_JOB_STATES = (
     JobState.PUBLISHING,
 )
 # Worked on when nothing else is due.
-LOW_PRIORITY = (JobKind.REFERENCES, JobKind.CALIBRATE)
+LOW_PRIORITY = (JobKind.REFERENCES, JobKind.CALIBRATE, JobKind.CHECK)
 # A worker may take a job in any active state but the one in which it waits for a person.
 CLAIMABLE_JOB_STATES = tuple(s for s in ACTIVE_JOB_STATES if s is not JobState.AWAITING_APPROVAL)
 OPEN_ERASURE_STATES = (ErasureState.PENDING, ErasureState.BATCHED, ErasureState.ON_HOLD)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, func, select, text
+from sqlalchemy import Row, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -77,6 +77,16 @@ def published(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Row[Mod
         .join(Model, Model.id == ModelVersion.model_id)
         .where(Model.dataset_id.in_(dataset_ids), ModelVersion.state == VersionState.PUBLISHED)
         .order_by(ModelVersion.model_id, ModelVersion.number)
+    ).all()
+
+
+def of_digest(session: Session, digest: str) -> Sequence[Row[ModelVersion, Model]]:
+    """Every version that has these weights, purged ones too, with its model, oldest first."""
+    return session.execute(
+        select(ModelVersion, Model)
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(ModelVersion.weights_digest == digest)
+        .order_by(ModelVersion.created_at, ModelVersion.id)
     ).all()
 
 
@@ -253,27 +263,6 @@ def grace_is_over(withdrawn_at: datetime | None, policy: Policy, *, now: datetim
     return withdrawn_at is not None and (
         now - withdrawn_at >= timedelta(seconds=policy.purge_after_seconds)
     )
-
-
-def lock_digest(session: Session, digest: str) -> None:
-    """Until this transaction ends, nobody else may store or remove weights of this digest.
-
-    Workers take no lock: they read the store back before they publish.
-    """
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-        {"name": f"weights {digest}"},
-    )
-
-
-def digest_in_use(session: Session, digest: str, *, besides: ModelVersion | None = None) -> bool:
-    """Whether a version that is not purged has these weights (the route `none` keeps them)."""
-    query = select(ModelVersion.id).where(
-        ModelVersion.weights_digest == digest, ModelVersion.state != VersionState.PURGED
-    )
-    if besides is not None:
-        query = query.where(ModelVersion.id != besides.id)
-    return session.scalar(query.limit(1)) is not None
 
 
 def purge(

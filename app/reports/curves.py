@@ -1,4 +1,4 @@
-"""ROC curves and flags on records, as an audit wrote them; see models/auditing/report.py."""
+"""ROC curves, bands and flags on records, as an audit wrote them; see models/auditing/report.py."""
 
 from dataclasses import dataclass
 
@@ -37,3 +37,22 @@ class Records:
     """How many the new version is surer of than every reference that never saw them."""
     by_chance: float
     """How many that would be, without a leak."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where the forgotten samples lie for several networks that never saw them.
+
+    Quantiles evenly spaced; at each level the least and the greatest of all networks.
+    """
+
+    networks: int
+    """How many networks there were."""
+    least_losses: tuple[float, ...]
+    """The least of their losses at each share of the samples."""
+    greatest_losses: tuple[float, ...]
+    """The greatest."""
+    least_confidences: tuple[float, ...]
+    """The least of their confidences at each share of the samples."""
+    greatest_confidences: tuple[float, ...]
+    """The greatest."""

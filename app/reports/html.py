@@ -58,8 +58,8 @@ def job_page(report: JobReport, digest: str, *, still: bool = False) -> str:
         leak_plot=plots.leak_plot(audit.leaks) if audit and audit.leaks else None,
         utility_plot=plots.utility_plot(audit.whole_sets) if audit and audit.utility else None,
         roc_plot=roc_plot(audit.rocs) if audit and audit.rocs else None,
-        loss_panels=plots.loss_panels(audit.distributions) if audit else [],
-        confidence_panels=plots.confidence_panels(audit.distributions) if audit else [],
+        loss_panels=plots.loss_panels(audit.distributions, audit.band) if audit else [],
+        confidence_panels=plots.confidence_panels(audit.distributions, audit.band) if audit else [],
     )
 
 

@@ -18,6 +18,7 @@ from app.reports.clocks import Carried, carried
 from app.reports.derivations import Derived
 from app.reports.facts import Step, Version, Withdrawn, timeline, utc, withdrawn_for
 from app.reports.measured import Audit, Decision, Failure, Run, Training, read
+from app.reports.pipeline import Checked, Pipeline, checked_by, pipeline_of
 
 FORMAT = "lacuna.job-report/1"
 Made = TypeVar("Made", Run, Audit)
@@ -155,6 +156,10 @@ class JobReport:
     """The runs that an audit sent back before."""
     audit: Audit | None
     """Of the run on the decided route."""
+    checked: Checked | None
+    """Of a job that holds a version against a true retrain: what came of it."""
+    pipeline: Pipeline | None
+    """What such checks say of the model's versions; null before the first."""
     costs: Costs | None
     """What it took."""
 
@@ -192,6 +197,8 @@ def job_report(session: Session, job_id: UUID) -> JobReport:
         run=run,
         overruled=overruled,
         audit=audit,
+        checked=checked_by(session, job),
+        pipeline=pipeline_of(session, job),
         costs=costs_of(job, decision, [*overruled, run], audit),
     )
 

@@ -10,13 +10,17 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from app.reports.canaries import Canaries
-from app.reports.curves import Records, Roc
+from app.reports.curves import Band, Records, Roc
+from app.reports.exposure import Neighbours
 from app.reports.intervals import Interval
 
 # As models/auditing names the networks and the sets of samples that it looks at.
 BEFORE, AFTER, REFERENCE = "parent", "served", "reference"
 FORGOTTEN, RETAINED, VALIDATION, UNSEEN = "forget", "retain", "validation", "test"
-KNOWN_ATTACKS = ("loss", "spread", "calibrated", "entropy", "margin", "tree", "rmia", "lira")
+KNOWN_ATTACKS = (
+    *("loss", "spread", "calibrated"),  # decide; the others inform
+    *("entropy", "margin", "tree", "rmia", "lira", "tokens", "min_k"),
+)
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,10 @@ class Audit:
     """The loss attack's ROC curve on every network."""
     records: Records | None = None
     """What single records look like; null where no reference could be asked."""
+    neighbours: Neighbours | None = None
+    """What became of retained samples near the forgotten ones; null where they were too few."""
+    band: Band | None = None
+    """Where networks that never saw them have the forgotten; null where fewer than two did not."""
     canaries: Canaries | None = None
     """What the coins say of whoever rode along; null for audits from before there were any."""
 

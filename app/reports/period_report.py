@@ -26,6 +26,7 @@ from app.ledger.tables import DeletionRequest, Erasure
 from app.reports.changes import Change, changes
 from app.reports.derivations import Elsewhere, elsewhere
 from app.reports.facts import utc
+from app.reports.pipeline import ModelPipeline, pipelines
 
 FORMAT = "lacuna.period-report/1"
 Laws = tuple[Law, ...]
@@ -127,6 +128,8 @@ class PeriodReport:
     """The same for each law alone."""
     elsewhere: Elsewhere
     """Versions that others derived from ours."""
+    checks: tuple[ModelPipeline, ...]
+    """What checks against true retrains said in the period, by model."""
     changes: tuple[Change, ...]
     """Every version that was published, withdrawn or destroyed, oldest first."""
 
@@ -148,6 +151,7 @@ def period_report(
         timeliness=whole.timeliness,
         laws={law: under(session, period, (law,), zone=zone, now=now) for law in Law},
         elsewhere=elsewhere(session, period.begins, period.ends),
+        checks=pipelines(session, period.begins, period.ends),
         changes=changes(session, period.begins, period.ends),
     )
 

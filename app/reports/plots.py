@@ -6,6 +6,7 @@ from statistics import median
 
 from markupsafe import Markup
 
+from app.reports.curves import Band
 from app.reports.intervals import Interval
 from app.reports.measured import (
     AFTER,
@@ -28,20 +29,37 @@ LEAST_LOSS = 1e-4  # a confidence of 99.99 %; whatever is below is drawn there
 SHOWN_SETS = {RETAINED: "retained", UNSEEN: "unseen", FORGOTTEN: "forgotten"}
 ROW = 46.0
 
+Quantiles = tuple[float, ...]
 
-def loss_panels(distributions: Sequence[Distribution]) -> list[Markup]:
-    """One panel a network: the share of samples with a loss up to each value, on a log scale."""
-    highest = max(shown.losses[-1] for shown in distributions) if distributions else 1.0
+
+def loss_panels(distributions: Sequence[Distribution], band: Band | None = None) -> list[Markup]:
+    """One panel a network: the share of samples with a loss up to each value, on a log scale.
+
+    Behind the curves the band in which references that never saw them have the forgotten.
+    """
+    ends = (band.least_losses, band.greatest_losses) if band else None
+    drawn = [shown.losses for shown in distributions] + list(ends or ())
+    highest = max((losses[-1] for losses in drawn), default=1.0)
     top = 10.0 ** math.ceil(math.log10(max(highest, 10 * LEAST_LOSS)))
     scale = Scale(LEAST_LOSS, top, LEFT, RIGHT, logarithmic=True)
     return [
-        panel(f"loss-{network}", "loss", network, {one.samples: one.losses for one in told}, scale)
+        panel(
+            f"loss-{network}",
+            "loss",
+            network,
+            {one.samples: one.losses for one in told},
+            scale,
+            ends,
+        )
         for network, told in by_network(distributions)
     ]
 
 
-def confidence_panels(distributions: Sequence[Distribution]) -> list[Markup]:
+def confidence_panels(
+    distributions: Sequence[Distribution], band: Band | None = None
+) -> list[Markup]:
     """The same for the confidence in the right answer, 0 to 1."""
+    ends = (band.least_confidences, band.greatest_confidences) if band else None
     scale = Scale(0.0, 1.0, LEFT, RIGHT)
     return [
         panel(
@@ -50,6 +68,7 @@ def confidence_panels(distributions: Sequence[Distribution]) -> list[Markup]:
             network,
             {one.samples: one.confidences for one in told},
             scale,
+            ends,
         )
         for network, told in by_network(distributions)
     ]
@@ -65,25 +84,28 @@ def by_network(distributions: Sequence[Distribution]) -> list[tuple[str, list[Di
 
 
 def panel(
-    name: str, measure: str, network: str, values: dict[str, tuple[float, ...]], scale: Scale
+    name: str,
+    measure: str,
+    network: str,
+    values: dict[str, Quantiles],
+    scale: Scale,
+    ends: tuple[Quantiles, Quantiles] | None,
 ) -> Markup:
     """The cumulative distributions of one network's values on the three sets."""
     height = Scale(0.0, 1.0, BOTTOM, TOP)
     shown = {one: values[one] for one in SHOWN_SETS if one in values}
     medians = ", ".join(f"{SHOWN_SETS[one]} {median(shown[one]):.2g}" for one in shown)
+    if ends:
+        least, greatest = (median(end) for end in ends)
+        medians += f", forgotten by references {least:.2g} to {greatest:.2g}"
     curves = [
-        outline(
-            [
-                (scale(value), height(level / (len(quantiles) - 1)))
-                for level, value in enumerate(quantiles)
-            ],
-            f"curve {one}",
-        )
+        outline(rising(quantiles, scale, height), f"curve {one}")
         for one, quantiles in shown.items()
     ]
     return drawing(
         name,
         words(LEFT, 14, NETWORKS[network], "heading"),
+        *([between(*ends, scale, height)] if ends else []),
         *shares(height),
         *axis(scale, TOP, BOTTOM),
         words(RIGHT, BOTTOM + 28, measure, "label", anchor="end"),
@@ -93,6 +115,19 @@ def panel(
         width=WIDTH,
         height=PANEL_HEIGHT + 4,
     )
+
+
+def rising(quantiles: Quantiles, scale: Scale, height: Scale) -> list[tuple[float, float]]:
+    """The places of a cumulative distribution, from no samples to all."""
+    steps = len(quantiles) - 1
+    return [(scale(value), height(level / steps)) for level, value in enumerate(quantiles)]
+
+
+def between(least: Quantiles, greatest: Quantiles, scale: Scale, height: Scale) -> Markup:
+    """The area between two cumulative distributions."""
+    around = (*rising(least, scale, height), *reversed(rising(greatest, scale, height)))
+    corners = " ".join(f"{x:.2f},{y:.2f}" for x, y in around)
+    return tag("polygon", points=corners, class_="allowed")
 
 
 def shares(height: Scale) -> list[Markup]:

@@ -35,6 +35,12 @@ def asked(report: JobReport) -> Iterator[str]:
             "unlearned and retrained, to calibrate its decisions; every network is destroyed."
         )
         return
+    if report.job.kind is JobKind.CHECK:
+        yield (
+            f"What was made of {report.model.name}, version {report.before.number}, is held "
+            "against a network that is trained without the forgotten samples, and destroyed."
+        )
+        return
     verb = "would be" if report.job.kind is JobKind.ASSESS else "are to be"
     on_behalf = f", for {many(batch.requests, 'deletion request')}" if batch.requests else ""
     riding = (
@@ -68,6 +74,10 @@ def done(report: JobReport) -> Iterator[str]:
 def judged(report: JobReport) -> Iterator[str]:
     if report.audit:
         yield f"The audit's verdict is {report.audit.verdict}."
+    if report.checked:
+        yield f"Beside a retrain, the verdict on version {report.checked.version} is " + (
+            f"{report.checked.verdict}."
+        )
     if any(step.facts.get("approved") for step in report.timeline):
         yield "A person approved it."
 

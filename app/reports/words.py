@@ -113,6 +113,8 @@ ATTACKS = {
     "tree": "a small tree that learns from loss, entropy and margin",
     "rmia": "members' confidence has risen more than that of unseen samples",
     "lira": "as calibrated, in standard deviations",
+    "tokens": "members surprise a language model less, token by token",
+    "min_k": "so do the tokens of members that surprise it most",
 }
 
 # Numbers of a decision in the order of a page: what they are called, and which threshold each is

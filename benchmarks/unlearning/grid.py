@@ -18,7 +18,7 @@ from models.decision import Route
 from models.hardness.measure import measure
 from models.progress import silent
 from models.reference_predictions import Average, Predictions, expected
-from models.references import Table, spread, targets
+from models.references import Table, spread, targets, targets_of_one
 from models.unlearning.contract import Diverged
 
 # Seeds that have nothing in common.
@@ -205,7 +205,15 @@ def known(comparison: Comparison, case: Case) -> Known:
     def distributions(average: Average) -> Tensor:
         return expected(theirs, of_forget.left_out, average=average)
 
-    return Known(targets(of_forget), distributions)
+    out = of_forget.left_out
+    half = of_forget.references[: len(of_forget.references) // STEERING_ROUNDS]
+    return Known(
+        targets=targets(of_forget),
+        of_one=targets_of_one(of_forget, comparison.shelf.pool.named(case.forget).owners),
+        of_half=targets(Table(of_forget.ids, half)),
+        mean_losses=torch.where(out, of_forget.losses, 0).sum(dim=0) / out.sum(dim=0),
+        expected=distributions,
+    )
 
 
 def add(

@@ -18,9 +18,16 @@ Settings = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Known:
-    """What steering references say of a forget set: losses `[F]`, and distributions `[F, C]`."""
+    """What steering references say of a forget set: losses `[F]`, and distributions `[F, C]`.
+
+    `of_one`: by one reference for each person; `of_half`: by half of the references; `mean_losses`:
+    plain means.
+    """
 
     targets: Tensor
+    of_one: Tensor
+    of_half: Tensor
+    mean_losses: Tensor
     expected: Callable[[Average], Tensor]
 
 
@@ -72,9 +79,11 @@ def shipped(name: str) -> Way:
     return Way(name, lambda _: METHODS[name], BASELINES[name])
 
 
-def by_targets(method: Callable[..., Unlearned], **settings: float | str) -> Build:
+def by_targets(
+    method: Callable[..., Unlearned], which: str = "targets", **settings: float | str
+) -> Build:
     """A method that is given a target per sample."""
-    return lambda known: partial(method, targets=known.targets, **settings)
+    return lambda known: partial(method, targets=getattr(known, which), **settings)
 
 
 def distilled(average: Average) -> Build:
@@ -87,6 +96,9 @@ WAYS = (
     Way("hamu, targets by rank", lambda _: hamu),
     Way("… hinge on the loss", by_targets(hamu, aim="samples")),
     Way("… mean loss only", by_targets(hamu, aim="mean")),
+    Way("… one reference each", by_targets(hamu, "of_one")),
+    Way("… half the references", by_targets(hamu, "of_half")),
+    Way("… mean losses", by_targets(hamu, "mean_losses")),
     Way("hamu, as published", lambda _: published_hamu),
     Way("∇τ, as published", lambda _: nabla_tau, rates(1e-3, 3e-3, 1e-2)),
     Way("∇τ, reference targets", by_targets(nabla_tau, alpha=0.5)),

@@ -130,6 +130,15 @@ def average(several: Sequence[Placements]) -> Placements:
     )
 
 
+def less(placed: Placements, other: Placements) -> Placements:
+    """By how much the placements of the same samples exceed others."""
+    return replace(
+        placed,
+        forgotten=placed.forgotten - other.forgotten,
+        unseen=placed.unseen - other.unseen,
+    )
+
+
 def separation(placed: Placements, *, confidence: float = CONFIDENCE) -> Separation:
     """The AUC over strata, each weighted by its forgotten samples, with DeLong's interval.
 
@@ -153,12 +162,7 @@ def difference(
 
     The standard error is never taken below half a sample, 1/(2n), the finest step of either AUC.
     """
-    change = Placements(
-        placed.forgotten - yardstick.forgotten,
-        placed.unseen - yardstick.unseen,
-        placed.unseen_strata,
-        placed.weights,
-    )
+    change = less(placed, yardstick)
     forgotten, unseen = _variances(change)
     finest = (0.5 / len(change.forgotten)) ** 2
     return _separation(change, max(forgotten, finest), unseen, confidence=confidence)
@@ -199,11 +203,16 @@ def _variances(placed: Placements) -> tuple[float, float]:
     """What the choice of forgotten and of unseen samples adds to the variance of the mean."""
     count = len(placed.forgotten)
     forgotten = float(placed.forgotten.var(ddof=1)) / count if count > 1 else 0.25
-    unseen = 0.0
+    return forgotten, unseen_variance(placed)
+
+
+def unseen_variance(placed: Placements) -> float:
+    """What the choice of unseen samples alone adds to the variance of the mean."""
+    total = 0.0
     for kind, weight in placed.weights.items():
         theirs = placed.unseen[placed.unseen_strata == kind]
-        unseen += weight**2 * float(theirs.var(ddof=1)) / len(theirs)
-    return forgotten, unseen
+        total += weight**2 * float(theirs.var(ddof=1)) / len(theirs)
+    return total
 
 
 def _effective_share(placed: Placements) -> float:

@@ -15,8 +15,9 @@ from models.auditing.evidence import Doubts, Evidence
 from models.auditing.holdout import constant, copied, suspicion
 from models.auditing.informing import informing, records
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
+from models.auditing.neighbours import Neighbours, Speaker, neighbours
 from models.auditing.reference_attacks import Witnesses
-from models.auditing.report import AuditReport, distributions, rocs, utility_table
+from models.auditing.report import AuditReport, band, distributions, rocs, utility_table
 from models.auditing.riders import Canaries, canary_report, canary_scores
 from models.auditing.signals import (
     Heard,
@@ -61,9 +62,10 @@ def audit(
     reference that gives values that are not finite.
     """
     started = perf_counter()
+    networks = (before, after, *references)
     sets = audited_sets(split, test, seed=seed)
     heard = replace(
-        hear(before, after, references, sets, recipe, progress=progress),
+        hear(networks, sets, recipe, progress=progress),
         judges=tuple(judges),
         witnesses=witnesses,
     )
@@ -81,6 +83,7 @@ def audit(
         heard,
         evidence,
         thresholds,
+        near=near(networks, heard, split, recipe, seed=seed, thresholds=thresholds),
         samples={name: len(samples) for name, samples in sets.items()},
         seed=seed,
         started=started,
@@ -88,16 +91,13 @@ def audit(
 
 
 def hear(
-    before: nn.Module,
-    after: nn.Module,
-    references: Sequence[nn.Module],
+    networks: Sequence[nn.Module],
     sets: dict[str, Samples],
     recipe: Recipe,
     *,
     progress: Progress,
 ) -> Heard:
     """Score every set by every network; only the new one may be broken."""
-    networks = (before, after, *references)
     said = []
     for place, network in enumerate(networks):
         progress(place / len(networks), f"scored {place} of {len(networks)} networks")
@@ -107,6 +107,33 @@ def hear(
         refuse_broken(yardstick)
     progress(1.0, "scored all networks")
     return Heard(parent, served, tuple(others))
+
+
+def near(
+    networks: Sequence[nn.Module],
+    heard: Heard,
+    split: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    thresholds: Thresholds,
+) -> Neighbours | None:
+    """What became of those who stay; nothing is asked of a network that is not finite."""
+    if not finite(heard.served):
+        return None
+    said = (heard.parent, heard.served, *heard.references)
+    before, *others = (
+        Speaker(network, told["validation"]) for network, told in zip(networks, said, strict=True)
+    )
+    names = ("served", "reference")  # one reference is enough to see what a retrain does to them
+    return neighbours(
+        before,
+        dict(zip(names, others, strict=False)),
+        split,
+        recipe,
+        seed=seed,
+        confidence=thresholds.confidence,
+    )
 
 
 def coins(
@@ -164,6 +191,7 @@ def report(
     evidence: Evidence,
     thresholds: Thresholds,
     *,
+    near: Neighbours | None,
     samples: dict[str, int],
     seed: int,
     started: float,
@@ -189,10 +217,12 @@ def report(
             *informing(heard, shown, seed=seed, confidence=confidence),
         ],
         records=records(heard) if evidence.finite else None,
+        neighbours=near,
         rocs=rocs(shown, confidence=confidence),
         utility=utility_table(shown),
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],
         distributions=distributions(shown),
+        band=band(heard.yardsticks),
         sample_passes=2 * (2 + len(heard.references)) * sum(samples.values()),
         seconds=perf_counter() - started,
     )

@@ -20,6 +20,8 @@ class Attack(StrEnum):
     TREE = "tree"  # a small tree that learns from loss, entropy and margin
     RMIA = "rmia"  # members' confidence has risen more than that of unseen samples
     LIRA = "lira"  # as calibrated, in standard deviations of each sample
+    TOKENS = "tokens"  # members surprise a language model less, token by token
+    MIN_K = "min_k"  # and so do the tokens that surprise it most
 
 
 class Yardstick(StrEnum):

@@ -41,7 +41,11 @@ def informing(
         attacked(attack, name, said, scores, confidence)
         for name, said in networks.items()
         if name != "reference" and matched(said["forget"].strata, said[UNSEEN].strata).any()
-        for attack, scores in (*by_output(said, seed=seed), *by_references(said, asked))
+        for attack, scores in (
+            *by_output(said, seed=seed),
+            *by_tokens(said),
+            *by_references(said, asked),
+        )
     ]
 
 
@@ -58,6 +62,15 @@ def by_output(said: Said, *, seed: int) -> Iterator[tuple[Attack, Scores]]:
     yield Attack.ENTROPY, (ours.outputs[:, 0], theirs.outputs[:, 0])
     yield Attack.MARGIN, (ours.outputs[:, 1], theirs.outputs[:, 1])
     yield Attack.TREE, tree(signals(ours), signals(theirs), seed=seed)
+
+
+def by_tokens(said: Said) -> Iterator[tuple[Attack, Scores]]:
+    """From a language model's losses of single tokens, where the recipe tells them."""
+    ours, theirs = said["forget"].tokens, said[UNSEEN].tokens
+    if ours is None or theirs is None:
+        return
+    for column, attack in enumerate((Attack.TOKENS, Attack.MIN_K)):
+        yield attack, (ours[:, column], theirs[:, column])
 
 
 def signals(said: Signals) -> Floats:

@@ -1,15 +1,12 @@
 """References that are gone, as a yardstick: what they said of samples that none of them saw."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
 from torch import Tensor
 
 from models.auditing.reference_attacks import Witnesses
 from models.auditing.signals import Said, Signals
 from models.data import Samples
-from models.references import Table
+from models.references import Table, chosen, nth_left_out, numbered
 
 
 def judges(of_forget: Table, forget: Samples, validation: Samples) -> tuple[Said, ...]:
@@ -24,7 +21,7 @@ def judges(of_forget: Table, forget: Samples, validation: Samples) -> tuple[Said
     voices = int(out.sum(dim=0).min())
     if voices == 0 or of_forget.unseen.shape[1] != len(validation):
         return ()
-    turns = torch.tensor(numbered(validation.owners))
+    turns = numbered(validation.owners)
     share = len(of_forget.references) // voices
     return tuple(
         {
@@ -35,22 +32,6 @@ def judges(of_forget: Table, forget: Samples, validation: Samples) -> tuple[Said
         }
         for voice in range(voices)
     )
-
-
-def nth_left_out(out: Tensor, nth: int) -> Tensor:
-    """`[F]`: which reference was the nth, from 0, to leave a sample out; `out` is bool `[R, F]`."""
-    return ((out.cumsum(dim=0) == nth + 1) & out).int().argmax(dim=0)
-
-
-def chosen(values: Tensor, reference: Tensor) -> Tensor:
-    """`[N]`: of the values `[R, N]` those of one reference for each sample."""
-    return values[reference, torch.arange(len(reference))]
-
-
-def numbered(names: Sequence[str]) -> list[int]:
-    """The same names as 0, 1, 2, … in order of appearance."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return [numbers[name] for name in names]
 
 
 def witnesses(of_forget: Table) -> Witnesses | None:

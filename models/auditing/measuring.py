@@ -1,25 +1,15 @@
 """From what networks said of samples to the evidence: what attacks find and what scores lose."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from models.auditing.attacks import (
-    Ints,
-    Placements,
-    Separation,
-    average,
-    calibrated,
-    difference,
-    matched,
-    middling,
-    placements,
-    separation,
-)
+from models.auditing.attacks import Ints, Separation, average, difference, matched, separation
 from models.auditing.evidence import Attack, Drop, Leak, Yardstick
-from models.auditing.intervals import CERTAIN, CONFIDENCE
-from models.auditing.nulls import Chance, Nobody, chance, nobodies
+from models.auditing.intervals import CERTAIN
+from models.auditing.nulls import Chance, chance, found_by_chance
+from models.auditing.population import POPULATION_ATTACKS, calibrated_attack
 from models.auditing.report import STRATA_CAP, Attacked, Change
 from models.auditing.signals import Heard, Said
 from models.auditing.utility import drop, worst_strata
@@ -31,48 +21,25 @@ def matched_share(said: Said) -> float:
     return float(matched(said["forget"].strata, said["validation"].strata).mean())
 
 
-def loss_attack(said: Said, unseen: str = "validation") -> Placements:
-    """Members have lower losses (Yeom et al., arXiv 1709.01604)."""
-    forget, never = said["forget"], said[unseen]
-    return placements(-forget.losses, forget.strata, -never.losses, never.strata)
-
-
-def spread_attack(said: Said, unseen: str = "validation") -> Placements:
-    """Losses that lie closer to the middle, or further from it, than those of unseen samples."""
-    forget, never = said["forget"], said[unseen]
-    ours, theirs = middling(forget.losses, forget.strata, never.losses, never.strata)
-    return placements(ours, forget.strata, theirs, never.strata)
-
-
-def calibrated_attack(said: Said, references: Sequence[Said]) -> Placements:
-    """Members are surer than networks that never saw them (offline LiRA, arXiv 2112.03570)."""
-    forget, never = (
-        calibrated(said[name].losses, np.stack([other[name].losses for other in references]))
-        for name in ("forget", "validation")
-    )
-    return placements(forget, said["forget"].strata, never, said["validation"].strata)
-
-
-# Attacks that need no reference, and can be compared with themselves on one.
-POPULATION_ATTACKS: Mapping[Attack, Callable[..., Placements]] = {
-    Attack.LOSS: loss_attack,
-    Attack.SPREAD: spread_attack,
-}
-
-
 def leaks(heard: Heard, split: Split, *, confidence: float) -> tuple[Leak, ...]:
     """What each attack finds beyond the yardstick, and what chance would find among such people.
 
-    None where no stratum can be compared.
+    None where no stratum can be compared. Where every sample is a person, the plain intervals say
+    it all: the noise would be a second estimate of the same error, and the larger of two is too
+    large.
     """
     if matched_share(heard.served) == 0:
         return ()
-    networks = (heard.parent, *heard.yardsticks)
-    strangers = found_by_chance(nobodies(networks, split.validation.owners))
+    networks = [said["validation"] for said in (heard.parent, *heard.yardsticks)]
+    strangers = found_by_chance(networks, split.validation.owners)
     people = split.forget.owners if split.validation.subjects else split.forget.ids
+    together = len(set(people)) < len(people)
     return tuple(
         allowing(
-            leak, chance(strangers[leak.attack], people, certain=CERTAIN), confidence=confidence
+            leak,
+            chance(strangers[leak.attack], people, certain=CERTAIN),
+            together=together,
+            confidence=confidence,
         )
         for leak in plain_leaks(heard, confidence=confidence)
     )
@@ -93,8 +60,10 @@ def plain_leaks(heard: Heard, *, confidence: float) -> tuple[Leak, ...]:
     )
 
 
-def allowing(leak: Leak, expected: Chance, *, confidence: float) -> Leak:
-    """The same leak, with intervals that allow for what chance finds."""
+def allowing(leak: Leak, expected: Chance, *, together: bool, confidence: float) -> Leak:
+    """The same leak, with intervals that allow for samples of a person that stand together."""
+    if not together:
+        return replace(leak, bound=expected.bound)
     return replace(
         leak,
         after=leak.after.at_least(expected.noise, confidence=confidence),
@@ -122,18 +91,6 @@ def found(
     return difference(
         run(said), average([run(other) for other in yardsticks]), confidence=confidence
     )
-
-
-def found_by_chance(strangers: Sequence[Nobody]) -> dict[Attack, list[float]]:
-    """What every attack finds on people whom no network saw."""
-    tried = attacks_beside(strangers[0].yardsticks) if strangers else tuple(Attack)
-    return {
-        attack: [
-            found(attack, one.served, one.yardsticks, confidence=CONFIDENCE).interval.estimate
-            for one in strangers
-        ]
-        for attack in tried
-    }
 
 
 def drops(heard: Heard, kept: Ints, *, confidence: float) -> tuple[Drop, ...]:

@@ -1,12 +1,13 @@
 """What an audit hands on: plain values, small enough for a page, with no sample named."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Floats, Interval
+from models.auditing.neighbours import Neighbours
 from models.auditing.roc import Roc, roc
 from models.auditing.signals import Said
 from models.auditing.utility import StratumDrop, Utility, by_stratum, utility
@@ -60,6 +61,20 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Where the forgotten samples lie for several networks that never saw them.
+
+    At each quantile as in `Distribution`, the least and the greatest of all these networks.
+    """
+
+    networks: int
+    least_losses: list[float]
+    greatest_losses: list[float]
+    least_confidences: list[float]
+    greatest_confidences: list[float]
+
+
+@dataclass(frozen=True)
 class Records:
     """What single forgotten samples look like beside references: flags, and never a test of one.
 
@@ -92,10 +107,12 @@ class AuditReport:
     references: int
     attacks: list[Attacked]
     records: Records | None
+    neighbours: Neighbours | None
     rocs: list[Roc]
     utility: list[Measured]
     changes: list[Change]
     distributions: list[Distribution]
+    band: Band | None
     sample_passes: int  # samples sent forward, summed over networks and measures
     seconds: float
 
@@ -138,7 +155,24 @@ def distributions(networks: Mapping[str, Said]) -> list[Distribution]:
     ]
 
 
+def band(yardsticks: Sequence[Said]) -> Band | None:
+    """What whoever never saw them says of the forgotten; None where that is but one network."""
+    if len(yardsticks) < 2:
+        return None
+    losses = np.stack([_levels(said["forget"].losses) for said in yardsticks])
+    sure = np.stack([_levels(np.exp(-said["forget"].losses)) for said in yardsticks])
+    ends = (each for values in (losses, sure) for each in (values.min(axis=0), values.max(axis=0)))
+    return Band(len(yardsticks), *(_rounded(end) for end in ends))
+
+
+def _levels(values: Floats) -> Floats:
+    return np.asarray(np.quantile(values, np.linspace(0, 1, LEVELS)))
+
+
 def _quantiles(values: Floats) -> list[float]:
-    """Rounded to what a plot can show: six significant digits."""
-    levels = np.quantile(values, np.linspace(0, 1, LEVELS))
-    return [float(f"{level:.6g}") for level in levels]
+    return _rounded(_levels(values))
+
+
+def _rounded(values: Floats) -> list[float]:
+    """To what a plot can show: six significant digits."""
+    return [float(f"{value:.6g}") for value in values]

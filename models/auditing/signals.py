@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from models.auditing.attacks import Ints
 from models.auditing.class_attacks import certainty, margin
 from models.auditing.intervals import Floats
 from models.auditing.reference_attacks import Witnesses
-from models.data import Samples, Split
-from models.recipe import Classifier, Recipe, labelled
+from models.auditing.token_signals import min_k
+from models.data import Batch, Samples, Split
+from models.recipe import Classifier, Recipe, TokenRecipe, labelled
 from models.training import evaluate
 from models.unlearning.logits import class_logits
 
@@ -27,11 +29,16 @@ class Signals:
     scores: Floats
     strata: Ints
     outputs: Floats | None = None  # `[N, 2]`, of a classifier: certainty and margin
+    tokens: Floats | None = None  # `[N, 2]`, of a language model: mean and min-k, see token_signals
 
     @property
     def columns(self) -> tuple[Floats, Floats, Ints]:
         """Scores, losses and strata, in the order in which utility takes them."""
         return self.scores, self.losses, self.strata
+
+    def rows(self, chosen: Ints) -> "Signals":
+        """What it says of some of them."""
+        return Signals(self.losses[chosen], self.scores[chosen], self.strata[chosen])
 
     @property
     def finite(self) -> bool:
@@ -101,23 +108,47 @@ def capped(samples: Samples, *, seed: int, most: int = RETAIN_CAP) -> Samples:
 
 
 def listen(network: nn.Module, sets: dict[str, Samples], recipe: Recipe) -> Said:
-    """One network's losses and scores on every set."""
+    """One network's losses and scores on every set, and more where the recipe tells it.
+
+    A ready classifier's come from the same logits, in one pass instead of three.
+    """
+    if type(recipe) is Classifier:  # a child of it may measure otherwise
+        return {name: from_logits(network, samples) for name, samples in sets.items()}
     return {
         name: Signals(
             losses=evaluate(network, samples, recipe.losses).double().numpy(),
             scores=evaluate(network, samples, recipe.scores).double().numpy(),
             strata=samples.strata.numpy(),
-            outputs=outputs(network, samples) if isinstance(recipe, Classifier) else None,
+            outputs=(
+                from_logits(network, samples).outputs if isinstance(recipe, Classifier) else None
+            ),
+            tokens=tokens(network, samples, recipe) if isinstance(recipe, TokenRecipe) else None,
         )
         for name, samples in sets.items()
     }
 
 
-def outputs(network: nn.Module, samples: Samples) -> Floats:
-    """`[N, 2]`: how certain a classifier is, and how far inside its class each sample lies."""
-    logits = evaluate(network, samples, class_logits).double().numpy()
+def from_logits(network: nn.Module, samples: Samples) -> Signals:
+    """A classifier's losses and scores; how certain it is; how far inside its class each lies."""
+    logits = evaluate(network, samples, class_logits)
     _, labels = labelled(samples.batch)
-    return np.column_stack([certainty(logits), margin(logits, labels.numpy())])
+    wide = logits.double().numpy()
+    return Signals(
+        losses=F.cross_entropy(logits, labels, reduction="none").double().numpy(),
+        scores=(logits.argmax(dim=1) == labels).double().numpy(),
+        strata=samples.strata.numpy(),
+        outputs=np.column_stack([certainty(wide), margin(wide, labels.numpy())]),
+    )
+
+
+def tokens(network: nn.Module, samples: Samples, recipe: TokenRecipe) -> Floats:
+    """`[N, 2]`: over all of a sample's tokens, and over those that surprise the network most."""
+
+    def heard(network: nn.Module, batch: Batch) -> Tensor:
+        losses = recipe.token_losses(network, batch).double().cpu().numpy()
+        return torch.from_numpy(np.column_stack([min_k(losses, share=1.0), min_k(losses)]))
+
+    return evaluate(network, samples, heard).numpy()
 
 
 def averaged(several: Sequence[Said]) -> Said:

@@ -29,7 +29,7 @@ ACME: dict[str, Any] = {
     "how": "fine_tune",
     "contact": "privacy@acme.example",
 }
-PUBLISHED = NOW + timedelta(seconds=5)  # the fifth step of a job
+PUBLISHED = NOW + timedelta(seconds=6)  # when a job looks at the clock for the sixth time
 LETTER = {"notice": "letter 2026-31"}
 
 

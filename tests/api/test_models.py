@@ -196,6 +196,7 @@ def test_a_malformed_registration_is_refused(
         ("max_forgotten_share", 1.01),
         ("max_forgotten_share", -0.01),
         ("canary_share", 0.51),
+        ("oracle_share", 1.01),
         ("route", "scrub"),
         ("route", "none"),
         ("on_inconclusive", "pass"),
@@ -225,6 +226,7 @@ def test_a_policy_is_kept_as_it_was_given(post: Call, get: Call) -> None:
         "max_rounds": 0,
         "max_forgotten_share": 1.0,
         "canary_share": 0.25,
+        "oracle_share": 0.05,
         "purge_after_seconds": 60.0,
     }
 

@@ -12,10 +12,8 @@ from app.cli.main import app
 from app.cli.offline import printable
 from app.cli.surroundings import of_python
 from app.cli.verify import summary
-from app.evidence import checkpoint, dsse, merkle, note, receipt, statement
-from app.evidence.checkpoint import Checkpoint
-from app.evidence.dsse import Envelope
-from app.evidence.statement import PAYLOAD_TYPE, Statement
+from app.evidence import note, statement
+from app.evidence.statement import Statement
 from app.ledger.reasons import (
     DENIAL_WORDS,
     WITHDRAWAL_WORDS,
@@ -23,14 +21,12 @@ from app.ledger.reasons import (
     WithdrawalReason,
 )
 from tests.evidence.issuing import (
-    LOG,
     LOG_KEY,
-    ORIGIN,
     RECEIPT,
     THIEF_KEY,
     WITNESS,
     WITNESS_KEY,
-    entry,
+    alone,
     issued,
 )
 
@@ -121,7 +117,7 @@ def test_the_weights_of_the_receipt_are_told_from_others(folder: Path) -> None:
     (folder / "receipt.json").write_bytes(about(sha256(WEIGHTS).hexdigest()))
 
     code, told = verify(folder, "--weights", str(weights))
-    weights.write_bytes(WEIGHTS + b"!")
+    weights.write_bytes(bytes([WEIGHTS[0] ^ 1]) + WEIGHTS[1:])
     other, refused = verify(folder, "--weights", str(weights))
 
     assert (code, other) == (0, 1)
@@ -131,15 +127,7 @@ def test_the_weights_of_the_receipt_are_told_from_others(folder: Path) -> None:
 
 def about(weights_digest: str) -> bytes:
     """The receipt of a statement about these weights, alone in its ledger."""
-    payload = statement.encode(Statement({"w.safetensors": weights_digest}, {"requests": []}))
-    leaf = merkle.leaf_hash(receipt.leaf(entry(0), payload))
-    return receipt.issue(
-        dsse.sign(Envelope(payload, PAYLOAD_TYPE), LOG),
-        entry(0),
-        index=0,
-        hashes=[],
-        checkpoint=checkpoint.sign(Checkpoint(ORIGIN, 1, leaf), LOG),
-    )
+    return alone(statement.encode(Statement({"w.safetensors": weights_digest}, {"requests": []})))
 
 
 def test_a_receipt_of_another_request_is_refused(folder: Path) -> None:

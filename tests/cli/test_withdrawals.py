@@ -12,12 +12,11 @@ from typer.testing import CliRunner
 
 from app.cli.main import app
 from app.cli.surroundings import of_python
-from app.evidence import checkpoint, dsse, merkle, note, receipt, statement
+from app.evidence import note, statement
 from app.evidence.checkpoint import Checkpoint
-from app.evidence.dsse import Envelope
-from app.evidence.statement import PAYLOAD_TYPE, Statement
+from app.evidence.statement import Statement
 from app.evidence.withdrawals import Withdrawal
-from tests.evidence.issuing import LOG, LOG_KEY, ORIGIN, THIEF_KEY, digest, entry
+from tests.evidence.issuing import LOG_KEY, ORIGIN, THIEF_KEY, alone, digest
 from tests.evidence.listing import listing, signed, withdrawn
 
 WEIGHTS = b"weights"
@@ -36,15 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def receipt_of(predicate: dict[str, object]) -> bytes:
     """The receipt of a statement about the weights, alone in its ledger."""
-    payload = statement.encode(Statement({"faces-1.safetensors": MINE}, predicate))
-    leaf = merkle.leaf_hash(receipt.leaf(entry(0), payload))
-    return receipt.issue(
-        dsse.sign(Envelope(payload, PAYLOAD_TYPE), LOG),
-        entry(0),
-        index=0,
-        hashes=[],
-        checkpoint=checkpoint.sign(Checkpoint(ORIGIN, 1, leaf), LOG),
-    )
+    return alone(statement.encode(Statement({"faces-1.safetensors": MINE}, predicate)))
 
 
 def listed(folder: Path, *members: Withdrawal, **facts: object) -> None:

@@ -71,6 +71,18 @@ def issued(
     )
 
 
+def alone(payload: bytes) -> bytes:
+    """The receipt of one statement, whatever it says, that is alone in its ledger."""
+    leaf = merkle.leaf_hash(receipt.leaf(entry(0), payload))
+    return receipt.issue(
+        dsse.sign(Envelope(payload, PAYLOAD_TYPE), LOG),
+        entry(0),
+        index=0,
+        hashes=[],
+        checkpoint=checkpoint.sign(Checkpoint(ORIGIN, 1, leaf), LOG),
+    )
+
+
 RECEIPT = issued(5)
 VERIFIED = receipt.verify(RECEIPT, log_keys=[LOG_KEY])
 

@@ -5,14 +5,11 @@ from typing import Any
 
 import pytest
 
-from app.evidence import checkpoint, dsse, merkle, receipt, statement
-from app.evidence.checkpoint import Checkpoint
-from app.evidence.dsse import Envelope
+from app.evidence import dsse, receipt, statement
 from app.evidence.errors import VerificationFailed
 from app.evidence.receipt import Entry
-from app.evidence.statement import PAYLOAD_TYPE, Statement
+from app.evidence.statement import Statement
 from tests.evidence.issuing import (
-    LOG,
     LOG_KEY,
     ORIGIN,
     RECEIPT,
@@ -24,6 +21,7 @@ from tests.evidence.issuing import (
     VERIFIED,
     WITNESS,
     WITNESS_KEY,
+    alone,
     changed,
     digest,
     entry,
@@ -66,6 +64,19 @@ def test_weights_that_were_compared_move_from_not_proved_to_proved() -> None:
 
     assert "are those it calls weights.safetensors" in " ".join(verified.findings.proved)
     assert "compared" not in " ".join(verified.findings.not_proved)
+
+
+def test_of_a_statement_about_no_weights_nothing_is_said_that_only_weights_could_show() -> None:
+    payload = statement.encode(Statement({"forget-set": digest(0)}, {"requests": ["req-0"]}))
+    denial = alone(payload)
+
+    not_proved = " ".join(receipt.verify(denial, log_keys=[LOG_KEY]).findings.not_proved)
+
+    assert "names no weights in which it would have been" in not_proved
+    assert "attack" not in not_proved
+    assert "compared" not in not_proved
+    with pytest.raises(VerificationFailed, match="about no weights"):
+        receipt.verify(denial, log_keys=[LOG_KEY], weights_digest=digest(0))
 
 
 def test_a_trusted_witness_is_named_with_its_time() -> None:
@@ -187,17 +198,9 @@ def test_a_reviewer_can_be_required_beside_the_service() -> None:
 
 def test_a_true_statement_about_something_else_is_no_receipt() -> None:
     payload = statement.encode(Statement({"w": digest(0)}, {}, "https://slsa.dev/provenance/v1"))
-    leaf = merkle.leaf_hash(receipt.leaf(entry(0), payload))
-    alone = receipt.issue(
-        dsse.sign(Envelope(payload, PAYLOAD_TYPE), LOG),
-        entry(0),
-        index=0,
-        hashes=[],
-        checkpoint=checkpoint.sign(Checkpoint(ORIGIN, 1, leaf), LOG),
-    )
 
     with pytest.raises(VerificationFailed, match="no statement of unlearning"):
-        receipt.verify(alone, log_keys=[LOG_KEY])
+        receipt.verify(alone(payload), log_keys=[LOG_KEY])
 
 
 def test_the_first_entry_of_a_ledger_has_a_receipt_with_no_hashes() -> None:

@@ -7,16 +7,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import batching, references, versions
+from app.ledger import batching, jobs, references, stored_weights, versions
 from app.ledger.lineage import Incomplete
 from app.ledger.reference_tables import ReferenceScores
 from app.ledger.states import JobState, RequestState
 from app.ledger.tables import Dataset, DeletionRequest, Job, Model, ModelVersion
 from tests.factories import (
     NOW,
+    digest_of,
     make_job,
     make_model,
     make_request,
+    make_training,
     make_version,
     run_through,
 )
@@ -74,9 +76,18 @@ def queue_with_them(session: Session, job: Job) -> None:
     make_job(session, parent=parent, forget=Bitmap([6])).training_set = Bitmap([0])
 
 
+def keep_weights_of_an_ended_job(session: Session, job: Job) -> None:
+    """A bug in how jobs end: what one has stored is not released."""
+    dataset = session.get_one(Dataset, session.get_one(Model, job.model_id).dataset_id)
+    training = make_training(session, make_model(session, dataset, "other"))
+    jobs.finish(session, training, JobState.FAILED, now=NOW)
+    stored_weights.own(session, training, digest_of("left"), made_by="trained", now=NOW)
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
+        (keep_weights_of_an_ended_job, "of 'other' stored and did not publish saw its samples"),
         (keep_in_training_set, "the alias 'live' of 'faces' leads to version 2, which saw its"),
         (bring_back_by_another_model, "version 1 of 'other' is in use and saw 2"),
         (queue_with_them, "makes a version of 'other' that keeps its samples"),

@@ -17,7 +17,7 @@ from app.ledger import (
     jobs,
     model_lines,
     publishing,
-    versions,
+    stored_weights,
 )
 from app.ledger.states import JobState
 from app.ledger.tables import Job, Sample
@@ -139,12 +139,35 @@ def test_weights_of_one_digest_are_stored_or_removed_by_one_at_a_time(
     sessions: Sessions, background: Background
 ) -> None:
     with transaction(sessions) as session:
-        versions.lock_digest(session, digest_of("mine"))
-        other = background(lambda s: versions.lock_digest(s, digest_of("mine")))
-        background(lambda s: versions.lock_digest(s, digest_of("yours"))).result(SOON)
+        stored_weights.lock_digest(session, digest_of("mine"))
+        other = background(lambda s: stored_weights.lock_digest(s, digest_of("mine")))
+        background(lambda s: stored_weights.lock_digest(s, digest_of("yours"))).result(SOON)
         assert waits(other)
 
     other.result(SOON)
+
+
+def test_who_makes_the_bytes_that_are_just_being_removed_waits_and_owns_them_then(
+    sessions: Sessions, background: Background
+) -> None:
+    with transaction(sessions) as session:
+        job = make_job(session)
+        stored_weights.own(session, job, digest_of("mine"), made_by="hamu", now=NOW)
+        stored_weights.release(session, job, now=NOW)
+    with transaction(sessions) as session:
+        ((row_id, digest),) = stored_weights.released(session)
+        stored_weights.lock_digest(session, digest)
+        row = stored_weights.lock_released(session, row_id)
+        assert row is not None
+        again = background(
+            lambda s: stored_weights.own(s, jobs.get(s, job.id), digest, made_by="hamu", now=NOW)
+        )
+        assert waits(again)
+        stored_weights.removed(session, row, kept=False, now=NOW)
+
+    again.result(SOON)
+    with transaction(sessions) as session:
+        assert stored_weights.in_use(session, digest)
 
 
 def test_an_upload_waits_for_a_batch_and_is_refused(

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Conflict, ForgottenSamples
-from app.ledger import batching, publishing, versions
+from app.ledger import batching, publishing, stored_weights, versions
 from app.ledger.states import ErasureState, JobState, RequestState, VersionState
 from app.ledger.tables import Job, Model, ModelVersion
 from app.ledger.transitions import move
@@ -191,11 +191,11 @@ def test_weights_that_another_version_has_too_are_in_use_until_that_is_purged(
 
     digest = version.weights_digest
 
-    assert versions.digest_in_use(session, digest, besides=parent)
+    assert stored_weights.in_use(session, digest, besides=parent)
     versions.purge(session, parent, now=NOW)
-    assert not versions.digest_in_use(session, digest, besides=version)
-    assert versions.digest_in_use(session, digest)
-    assert not versions.digest_in_use(session, digest_of("other"))
+    assert not stored_weights.in_use(session, digest, besides=version)
+    assert stored_weights.in_use(session, digest)
+    assert not stored_weights.in_use(session, digest_of("other"))
 
 
 def test_rounds_are_counted_from_the_last_training(session: Session) -> None:

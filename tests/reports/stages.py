@@ -47,7 +47,7 @@ class FakeDesk:
     now: datetime = NOW
 
     def __post_init__(self) -> None:
-        store = SimpleNamespace(put=lambda path: None, verify=lambda digest: None)
+        store = SimpleNamespace(verify=lambda digest: None)
         self.station = SimpleNamespace(clock=self.clock, store=store)
 
     def clock(self) -> datetime:
@@ -61,6 +61,9 @@ class FakeDesk:
 
     def ask(self, phase: str, **_: object) -> dict[str, Any]:
         return dict(self.answers[phase])
+
+    def keep(self, name: str, digest: str) -> None:
+        """Nothing is stored."""
 
     def out(self, name: str) -> Path:
         return Path(name)

@@ -61,8 +61,37 @@ def broken(session: Session) -> Job:
     return stages.failed(session, {"code": "child_died", "detail": "out of memory"})
 
 
+def beside_two(session: Session) -> Job:
+    return stages.succeeded(session, references=2)
+
+
 OPEN = [stages.queued, begun, awaiting, escalating, not_finite]
-ENDED = [stages.succeeded, without_reference, stages.untouched, stages.trained, broken]
+ENDED = [stages.succeeded, without_reference, beside_two, stages.untouched, stages.trained, broken]
+
+
+def test_a_page_tells_what_became_of_those_who_stay(session: Session) -> None:
+    report = report_of(session, beside_two(session))
+
+    page = page_of(report)
+
+    assert report.audit is not None
+    assert report.audit.neighbours is not None
+    assert "Are those who stay easier to find than before?" in page.text
+    assert f"the {report.audit.neighbours.samples} retained samples that lie nearest" in page.text
+    assert {one.network for one in report.audit.neighbours.exposures} == {"served", "reference"}
+
+
+@pytest.mark.parametrize(("references", "panels"), [(1, 0), (2, 6)])
+def test_plots_have_the_band_of_references_where_there_are_two(
+    session: Session, references: int, panels: int
+) -> None:
+    job = stages.succeeded(session, references=references)
+
+    text = html.job_page(report_of(session, job), "")
+
+    _, _, plots = text.partition("Loss and confidence, before and after")
+    assert plots.count('class="allowed"') == panels
+    assert (f"forgotten, to {references} references" in text) == (panels > 0)
 
 
 @pytest.mark.parametrize("stage", [*OPEN, *ENDED])

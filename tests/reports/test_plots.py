@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.reports import plots
-from app.reports.curves import Point, Roc
+from app.reports.curves import Band, Point, Roc
 from app.reports.intervals import Interval
 from app.reports.measured import Distribution, Leak, Measured, Utility
 from app.reports.roc_plot import WIDTH as ROC_WIDTH
@@ -44,6 +44,20 @@ def test_constant_losses_and_confidences_can_be_drawn(loss: float) -> None:
     assert len(panels) == 4
     for panel in panels:
         well_drawn(panel, width=plots.WIDTH)
+
+
+def test_the_references_band_lies_between_their_lowest_and_highest() -> None:
+    low, high = (0.5,) * LEVELS, (2.0,) * LEVELS
+    told = [flat("served", 1.0), flat("served", 9.0, samples="test")]
+
+    (panel,) = plots.loss_panels(told, Band(4, low, high, low, high))
+
+    (corners,) = re.findall(r'polygon points="([^"]*)" class="allowed"', panel)
+    across = {float(corner.split(",")[0]) for corner in corners.split(" ")}
+    scale = Scale(plots.LEAST_LOSS, 10.0, plots.LEFT, plots.RIGHT, logarithmic=True)
+    assert across == {round(scale(0.5), 2), round(scale(2.0), 2)}
+    assert "forgotten by references 0.5 to 2" in panel
+    well_drawn(panel, width=plots.WIDTH)
 
 
 @given(st.lists(st.floats(0, 50), min_size=LEVELS, max_size=LEVELS).map(sorted))

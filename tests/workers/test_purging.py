@@ -48,8 +48,7 @@ def put(station: Station, folder: Path, *contents: str) -> dict[str, str]:
 
 def kept(station: Station, digests: dict[str, str]) -> set[str]:
     """Whose weights the store has."""
-    exists, path = station.store.filesystem.exists, station.store.path
-    return {weights for weights, digest in digests.items() if exists(path(digest))}
+    return {weights for weights, digest in digests.items() if station.store.has(digest)}
 
 
 def withdrawn(station: Station, *contents: str, successor: str) -> list[UUID]:

@@ -1,7 +1,10 @@
 """The clerk's turn at the ledger: what is committed, what is remembered, what is only told."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
+import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.testclient import TestClient
@@ -10,12 +13,13 @@ from structlog.testing import capture_logs
 from app import log_key
 from app.db import transaction
 from app.evidence import checkpoint
-from app.ledger import tree
-from app.ledger.signature_tables import VersionSignature
+from app.ledger import sequencer, tree
+from app.ledger.sequencer import WillNotSign
+from app.ledger.signature_tables import VersionSignature, WithdrawalList
 from app.main import create_app
-from tests.factories import make_version
+from tests.factories import DAY, NOW, make_version
 from tests.ledger.signing import append, tamper
-from workers import sequencing
+from workers import sequencing, signing
 from workers.station import Station
 
 
@@ -153,3 +157,69 @@ def test_a_database_put_back_makes_the_service_unready_although_nothing_waits(
 
     assert "was the database put back to an older state" in unready["unsigned"][0]["detail"]
     assert readiness(station)["ready"] is True
+
+
+def signed(station: Station) -> tuple[int, int]:
+    """How many weights, and lists of withdrawn versions, were signed."""
+    with transaction(station.sessions) as session:
+        return (
+            len(session.scalars(select(VersionSignature)).all()),
+            len(session.scalars(select(WithdrawalList)).all()),
+        )
+
+
+def test_a_clerk_that_comes_after_one_that_refused_signs_neither_weights_nor_the_list(
+    station: Station,
+) -> None:
+    log_key.make(station.settings)
+    second = replace(station, incarnation=uuid4())
+    fill(station.sessions)
+    sequencing.sequence(station)
+    before = signed(station)
+    with transaction(station.sessions) as session:
+        assert sequencer.has_turn(session)
+        assert not sequencing.sequence_batch(second)  # the first is at it
+    with transaction(station.sessions) as session:
+        tamper(session, "UPDATE ledger_nodes SET hash = sha256(hash)")
+        make_version(session)
+    fill(station.sessions)
+
+    with capture_logs() as told:
+        sequencing.sequence(station)
+    with pytest.raises(WillNotSign, match="is not the one that was signed"):
+        signing.sign(replace(second, clock=lambda: NOW + 2 * DAY))  # goes on where it was
+
+    assert [line["event"] for line in told] == ["will_not_sign"]
+    assert signed(station) == before == (0, 1)
+
+
+def test_a_tree_that_was_changed_is_noticed_though_nothing_waits(station: Station) -> None:
+    log_key.make(station.settings)
+    fill(station.sessions)
+    for _ in range(2):  # the second enters the key that signs weights
+        sequencing.sequence(station)
+    with transaction(station.sessions) as session:
+        tamper(session, "UPDATE ledger_nodes SET hash = sha256(hash)")
+
+    with capture_logs() as told:
+        sequencing.sequence(replace(station, clock=lambda: NOW + 2 * DAY))
+
+    assert [line["event"] for line in told] == ["will_not_sign"]
+
+
+def test_a_database_that_was_put_back_gets_no_list_signed_in_the_place_of_the_newer_one(
+    station: Station,
+) -> None:
+    log_key.make(station.settings)
+    fill(station.sessions)
+    sequencing.sequence(station)
+    with transaction(station.sessions) as session:
+        older = tree.newest(session)
+        assert older is not None
+    fill(station.sessions)
+    sequencing.sequence(station)
+    with transaction(station.sessions) as session:
+        tamper(session, "DELETE FROM ledger_checkpoints WHERE size > :size", size=older.size)
+
+    with pytest.raises(WillNotSign, match="put back to an older state"):
+        signing.sign(station)

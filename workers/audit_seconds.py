@@ -1,4 +1,4 @@
-"""Predicts what an audit will take, from how fast forward passes are here."""
+"""Predicts how long an audit will take, for the decision that has to pay for it."""
 
 import time
 

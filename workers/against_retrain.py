@@ -1,0 +1,58 @@
+"""The child's side of a check: a published version beside a retrain, which is then destroyed."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from models.auditing.audit import audit
+from models.auditing.verdict import Thresholds
+from models.data import Samples, Split
+from models.progress import Progress, part
+from models.recipe import Recipe
+from models.unlearning.retrain import retrain
+from workers.trials import destroyed
+
+
+def carry_out(
+    parent: nn.Module,
+    served: nn.Module,
+    split: Split,
+    test: Samples,
+    recipe: Recipe,
+    *,
+    route: str,
+    seed: int,
+    out: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """What an audit says of the version, with a network for a yardstick that truly never saw them.
+
+    The verdict is one of equivalence, two-sided: the attacks' AUCs and the mean scores must lie as
+    near to the retrain's as the thresholds of any audit say.
+    """
+    started = time.monotonic()
+    told = part(progress, 0.0, 0.8, "training a reference: ")
+    reference = retrain(parent, split, recipe, seed=seed, progress=told).network
+    trained = time.monotonic()
+    report = audit(
+        parent,
+        served,
+        split,
+        test,
+        recipe,
+        route=route,
+        references=(reference,),
+        seed=seed,
+        thresholds=Thresholds(),
+        progress=part(progress, 0.8, 1.0, ""),
+    )
+    return {
+        "verdict": report.verdict,
+        "sentences": report.sentences,
+        "numbers": report.numbers,
+        "retrain_seconds": trained - started,
+        "audit_seconds": time.monotonic() - trained,
+        "destroyed": destroyed(reference, out),
+    }
