@@ -16,7 +16,6 @@ from models.auditing.judges import judges, witnesses
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
-from models.hardness.memorization import are_confidences
 from models.progress import Progress, part
 from models.recipe import Recipe, fit
 from models.references import spread, targets
@@ -30,9 +29,17 @@ from workers import against_retrain, trials
 from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
-from workers.said import canaries_in, confidences_in, ids_in, leave, plan_of, say, table_of
+from workers.probing import probe
+from workers.said import (
+    canaries_in,
+    confidences_in,
+    ids_in,
+    leave_confidences,
+    plan_of,
+    say,
+    table_of,
+)
 
-PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
 REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
 
 
@@ -80,7 +87,7 @@ class Bench:
             "weights_digest": weights.save(network, Path(out)),
             "train_seconds": seconds,
             "train_samples": len(self.samples),
-            "logged": self.logged(told, out),
+            "logged": leave_confidences(told, len(self.samples), out),
             "made_with": circumstances(self.recipe.fit, self.device),
             "scores": {
                 "training set": self.mean_score(network, self.samples),
@@ -112,7 +119,9 @@ class Bench:
             progress=self.progress,
         )
         if train_seconds is None or train_samples is None:
-            train_seconds, train_samples = self.probe()
+            train_seconds, train_samples = probe(
+                self.samples, self.seed, self.trained, self.progress
+            )
         return {
             "hardness": asdict(hardness),
             "retrain_seconds": train_seconds * len(self.split.retain) / train_samples,
@@ -142,7 +151,7 @@ class Bench:
             "movement": weights.distance(self.parent, unlearned.network),
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
-            "logged": self.logged(unlearned.confidences, out),
+            "logged": leave_confidences(unlearned.confidences, len(self.samples), out),
             "made_with": circumstances(METHODS[route], self.device, **aims),
         }
 
@@ -290,20 +299,5 @@ class Bench:
         told = fit(self.recipe, network, samples, seed=seed, progress=self.progress, resume=resume)
         return network.eval(), told
 
-    def logged(self, told: Tensor | None, out: str) -> bool:
-        """Leave what a training told beside its weights; False where that is no confidence each."""
-        if told is None or not are_confidences(told, len(self.samples)):
-            return False
-        leave(told, Path(out).with_name("confidences.f32"))
-        return True
-
     def mean_score(self, network: nn.Module, samples: Samples) -> float:
         return evaluate(network, samples, self.recipe.scores).mean().item()
-
-    def probe(self) -> tuple[float, int]:
-        """Seconds that the recipe takes to train on a few samples, and how many these were."""
-        few = self.samples.take(torch.arange(min(PROBE_SAMPLES, len(self.samples))))
-        self.progress(0.0, f"timing a training on {len(few)} samples")
-        started = time.monotonic()
-        self.trained(few, self.seed)
-        return time.monotonic() - started, len(few)
