@@ -40,8 +40,6 @@ from workers.said import (
     table_of,
 )
 
-REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
-
 
 class Bench:
     """One job on the bench: its recipe, its samples, and the network it starts from."""
@@ -72,9 +70,8 @@ class Bench:
         )
         self.parent = self.split = None
         if parent is not None and forget is not None:
-            self.split = Split(
-                self.pool.named(ids_in(forget)), self.samples, self.holdout.validation
-            )
+            gone = self.pool.named(ids_in(forget))
+            self.split = Split(gone, self.samples, self.holdout.validation)
             self.parent = self.loaded(parent)
         return {"device": device_name(self.device), "threads": torch.get_num_threads()}
 
@@ -119,9 +116,8 @@ class Bench:
             progress=self.progress,
         )
         if train_seconds is None or train_samples is None:
-            train_seconds, train_samples = probe(
-                self.samples, self.seed, self.trained, self.progress
-            )
+            timed = probe(self.samples, self.seed, self.trained, self.progress)
+            train_seconds, train_samples = timed
         return {
             "hardness": asdict(hardness),
             "retrain_seconds": train_seconds * len(self.split.retain) / train_samples,
@@ -177,7 +173,7 @@ class Bench:
                 self.parent,
                 self.split,
                 self.recipe,
-                seed=self.seed + REFERENCE_SEED_STEP,
+                seed=self.seed + 1,  # not the one of the job's own retrain
                 progress=part(self.progress, 0.0, 0.8, "training a reference: "),
                 resume=self.place_for("reference", served),
             )
