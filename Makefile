@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo up test check fix migration clean
+.PHONY: help demo up test test-faults soak check fix migration clean
 .PHONY: conformance bench bench-unlearning bench-references bench-restarts bench-verdict bench-conformance
 .PHONY: bench-people bench-person bench-stream bench-step bench-sequencer bench-intake
 
@@ -35,6 +35,12 @@ check: $(READY) ## Format, lint, types, import walls, migrations, house rules; c
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/pytest --quiet tests/test_schema.py tests/test_compose.py $(wildcard tests/test_house*.py)
+
+test-faults: $(READY) ## Kill the stack at every point, and do worse; half an hour
+	$(BIN)/pytest -m faults tests/faults
+
+soak: $(READY) ## Mixed load and a kill every minute: make soak MINUTES=60
+	$(BIN)/python -m benchmarks.soak $(or $(MINUTES),60)
 
 conformance: $(READY) ## Is the audit right where the truth is known: a short form, also part of the tests
 	$(BIN)/pytest --quiet tests/models/test_conformance.py tests/models/test_coin_test.py

@@ -11,6 +11,15 @@ from app.evidence.errors import VerificationFailed
 from app.evidence.note import VerifierKey, is_key_name
 from app.evidence.witnesses import parse_keys
 
+TIME_LIMITS = {
+    "train": 96.0,
+    "unlearn": 96.0,
+    "assess": 24.0,
+    "references": 96.0,
+    "calibrate": 96.0,
+    "check": 96.0,
+}
+
 
 class Settings(BaseSettings):
     """What differs between installations. `lacuna up` fills in the URLs of its embedded servers."""
@@ -76,6 +85,17 @@ class Settings(BaseSettings):
         ge=0,
         description="After a failed job its erasures wait so long.",
     )
+    memory_limit_gib: float = Field(
+        default=0.0,
+        ge=0,
+        description="Resident memory a job's process may hold; 0: nine tenths of the machine's.",
+    )
+    time_limit_hours: dict[str, float] = Field(
+        default={},
+        validate_default=True,
+        description="By kind of job, how long one attempt may take, as JSON; the others keep "
+        f"{', '.join(f'{kind} {hours:g}' for kind, hours in TIME_LIMITS.items())}.",
+    )
     log_origin: str = Field(
         default="lacuna.local/ledger",
         description="The ledger's name in its checkpoints; never changed once receipts are out.",
@@ -121,6 +141,15 @@ class Settings(BaseSettings):
         description="Consumers of a withdrawn version have so long to say what they did about it.",
     )
     timezone: str = Field(default="UTC", description="Where legal days begin and end (IANA name).")
+
+    @field_validator("time_limit_hours")
+    @classmethod
+    def are_kinds_of_jobs(cls, hours: dict[str, float]) -> dict[str, float]:
+        if unknown := hours.keys() - TIME_LIMITS.keys():
+            raise ValueError(f"there are no jobs of the kind {', '.join(sorted(unknown))}")
+        if any(limit <= 0 for limit in hours.values()):
+            raise ValueError("a time limit is more than nought hours")
+        return TIME_LIMITS | hours
 
     @field_validator("log_origin")
     @classmethod

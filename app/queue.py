@@ -8,6 +8,8 @@ from celery import Celery
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from app import crashing
+
 log = structlog.get_logger()
 
 RUN_JOB = "lacuna.run_job"
@@ -53,6 +55,7 @@ def ring_after_commit(session: Session, queue: Queue, bell: str, row_id: UUID) -
     """Ring once the row is durable; a lost message is found by the sweep."""
 
     def ring(_: Session) -> None:
+        crashing.at("ring.before")
         try:
             queue.ring(bell, row_id)
         except Exception:

@@ -11,6 +11,8 @@ from typing import IO
 
 import fsspec
 
+from app import crashing
+
 CHUNK = 1 << 20
 OURS = re.compile(r"/([0-9a-f]{64})\.safetensors(\.part-[0-9]+)?$")
 
@@ -44,16 +46,29 @@ class Store:
         return f"{self.root}/weights/{digest[:2]}/{digest}.safetensors"
 
     def put(self, file: Path) -> str:
-        """Store a file and read it back; returns its digest. Storing twice changes nothing."""
+        """Store a file and read it back; returns its digest. Storing twice changes nothing.
+
+        What lies there damaged is replaced: nobody could ever store these weights otherwise.
+        """
         digest = digest_of(file)
         target = self.path(digest)
-        if not self.has(digest):
+        if not self.intact(digest):
             self.filesystem.makedirs(self.filesystem._parent(target), exist_ok=True)
             part = f"{target}.part-{file.stat().st_mtime_ns}"
             self.filesystem.put_file(str(file), part)
+            crashing.at("store.before_move")
             self.filesystem.mv(part, target)
+        crashing.at("store.before_read_back")
         self.verify(digest)
         return digest
+
+    def intact(self, digest: str) -> bool:
+        """Whether the store has these weights, to the last bit."""
+        try:
+            self.verify(digest)
+        except (FileNotFoundError, StoreCorrupt):
+            return False
+        return True
 
     def verify(self, digest: str) -> None:
         """Read a stored file to its end; raises if its bytes are not those of the digest."""

@@ -24,6 +24,7 @@ from app.ledger import (
     tables,
     training_log_tables,
     webhook_tables,
+    worker_tables,
 )
 
 # Importing the tables is what fills the metadata.
@@ -45,6 +46,7 @@ for noun in (
     tables.Dataset,
     training_log_tables.TrainingLog,
     webhook_tables.Webhook,
+    worker_tables.WorkerMode,
 ):
     assert noun.metadata is Base.metadata
 

@@ -1,8 +1,9 @@
 """The contract a user implements: how one family of networks is built, trained and scored."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from models.data import Batch, Holdout, Samples
 from models.progress import Progress
+from models.resuming import Resume
 from models.training import Schedule, train
 
 
@@ -37,6 +39,9 @@ class Recipe(Protocol):
         self, network: nn.Module, samples: Samples, *, seed: int, progress: Progress
     ) -> Tensor | None:
         """Train in place: the one procedure for the original, for references and for a retrain.
+
+        A further keyword `resume`, if there is one, is a `Resume` or None: the place where a loop
+        of your own may leave its state, to go on from there (models/resuming.py; `train` does so).
 
         May return, in the order of `samples`, the mean confidence of each over the epochs (`[N]`,
         0..1): a by-product that tells memorized samples apart (RUM's C-proxy, arXiv 2406.01257).
@@ -86,10 +91,22 @@ class Classifier:
         return self.read_holdout()
 
     def fit(
-        self, network: nn.Module, samples: Samples, *, seed: int, progress: Progress
+        self,
+        network: nn.Module,
+        samples: Samples,
+        *,
+        seed: int,
+        progress: Progress,
+        resume: Resume | None = None,
     ) -> Tensor | None:
         return train(
-            network, samples, self.losses, schedule=self.schedule, seed=seed, progress=progress
+            network,
+            samples,
+            self.losses,
+            schedule=self.schedule,
+            seed=seed,
+            progress=progress,
+            resume=resume,
         )
 
     def losses(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -103,6 +120,21 @@ class Classifier:
     def embeddings(self, network: nn.Module, batch: Batch) -> Tensor:
         inputs, _ = labelled(batch)
         return input_of(last_linear(network), lambda: network(inputs))
+
+
+def fit(
+    recipe: Recipe,
+    network: nn.Module,
+    samples: Samples,
+    *,
+    seed: int,
+    progress: Progress,
+    resume: Resume | None = None,
+) -> Tensor | None:
+    """The recipe's training; one that has a keyword `resume` may go on where it was killed."""
+    known = "resume" in inspect.signature(recipe.fit).parameters
+    more: dict[str, Any] = {"resume": resume} if known else {}
+    return recipe.fit(network, samples, seed=seed, progress=progress, **more)
 
 
 def labelled(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,13 @@ from torch import Tensor, nn
 
 from models.data import Batch, Samples, row_batches
 from models.progress import Progress
+from models.resuming import (
+    Resume,
+    optimizer_state,
+    put_back_optimizer,
+    put_back_random,
+    random_state,
+)
 from models.seeding import seeded
 
 # A recipe's `losses`, `scores` or `embeddings`.
@@ -33,11 +40,13 @@ def train(
     schedule: Schedule,
     seed: int,
     progress: Progress,
+    resume: Resume | None = None,
 ) -> Tensor:
     """Train in place; returns each sample's mean confidence exp(-loss) over the epochs, `[N]`.
 
     The confidence is read before each update, in training mode: RUM's C-proxy as its authors log it
-    (arXiv 2406.01257), and free.
+    (arXiv 2406.01257), and free. With `resume` the state is left behind after each epoch, and a
+    training that was killed goes on after its last one, to the same bits.
     """
     if len(samples) == 0:
         raise ValueError("there is nothing to train on")
@@ -53,10 +62,12 @@ def train(
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=schedule.peak_rate, total_steps=max(steps, 2), cycle_momentum=False
     )
-    confidence = torch.zeros(len(samples))
+    going = Going(network, optimizer, cycle, torch.zeros(len(samples)))
+    confidence = going.confidence
     network.train()
     with seeded(seed) as generator:
-        for epoch in range(schedule.epochs):
+        done = 0 if resume is None else take_up(resume, going, generator)
+        for epoch in range(done, schedule.epochs):
             progress(epoch / schedule.epochs, f"epoch {epoch + 1} of {schedule.epochs}")
             for rows in row_batches(len(samples), schedule.batch_size, generator=generator):
                 per_sample = losses(network, samples.rows(rows, device=device))
@@ -65,9 +76,46 @@ def train(
                 optimizer.step()
                 cycle.step()
                 confidence[rows] += torch.exp(-per_sample.detach()).cpu()
+            if resume is not None:
+                leave(resume, going, generator, done=epoch + 1)
+    if resume is not None:
+        resume.over()
     progress(1.0, "trained")
     network.eval()
     return confidence / schedule.epochs
+
+
+@dataclass(frozen=True)
+class Going:
+    """What changes while a training goes on."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    cycle: torch.optim.lr_scheduler.OneCycleLR
+    confidence: Tensor
+
+
+def leave(resume: Resume, going: Going, generator: torch.Generator, *, done: int) -> None:
+    """Leave the state after so many epochs."""
+    weights = {f"network.{name}": value for name, value in going.network.state_dict().items()}
+    moments, groups = optimizer_state(going.optimizer)
+    drawn, counters = random_state(generator)
+    facts = groups | counters | {"done": done, "cycle": going.cycle.state_dict()}
+    resume.leave(weights | moments | drawn | {"confidence": going.confidence}, facts)
+
+
+def take_up(resume: Resume, going: Going, generator: torch.Generator) -> int:
+    """Go on from what was left, if anything was; the epochs that are done."""
+    if (left := resume.left()) is None:
+        return 0
+    prefix = "network."
+    own = {k.removeprefix(prefix): v for k, v in left.tensors.items() if k.startswith(prefix)}
+    going.network.load_state_dict(own)
+    put_back_optimizer(going.optimizer, left)
+    going.cycle.load_state_dict(left.facts["cycle"])
+    going.confidence.copy_(left.tensors["confidence"])
+    put_back_random(generator, left)
+    return int(left.facts["done"])
 
 
 @torch.no_grad()

@@ -1,12 +1,15 @@
 """The Celery application: a doorbell and a pool of processes. The ledger is the queue."""
 
+import os
+
 from celery import Celery
-from celery.signals import setup_logging, worker_ready, worker_shutdown
+from celery.signals import celeryd_init, setup_logging, worker_ready, worker_shutdown
 
 from app.config import settings
 from app.observability import configure_logging
 from app.queue import CHORES, JOBS, broker_options
 from workers import announcing
+from workers.station import NAME
 
 SWEEP = "lacuna.sweep"
 SEQUENCE = "lacuna.sequence"
@@ -49,6 +52,12 @@ celery.conf.update(
 def log_as_json(**_: object) -> None:
     """Celery's own log lines stay off; ours are JSON."""
     configure_logging()
+
+
+@celeryd_init.connect
+def be_called(sender: str, **_: object) -> None:
+    """Several workers of one machine have a name each, such as worker1@host."""
+    os.environ[NAME] = sender
 
 
 @worker_ready.connect

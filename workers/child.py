@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import torch
 
+from app import crashing
 from models.unlearning.contract import Diverged
 from workers.phases import Bench
 from workers.refusals import refusal
@@ -36,6 +37,7 @@ class Wire:
 
     def progress(self, share: float, words: str) -> None:
         """Tell how far the phase is, not more often than anybody can read."""
+        crashing.at("child.progress")
         now = time.monotonic()
         if share >= 1 or now - self.last >= PROGRESS_PAUSE:
             self.last = now
@@ -75,7 +77,11 @@ def main() -> None:
         command = waiting.get()
         phase = command.pop("phase")
         try:
-            wire.send(result=getattr(bench, phase)(**command))
+            result = getattr(bench, phase)(**command)
+            crashing.at("child.result")
+            wire.send(result=result)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            wire.send(error={"code": "out_of_memory", "detail": f"in {phase!r}: {error}"})
         except Diverged as error:
             wire.send(error={"code": "diverged", "detail": str(error)})
         except ValueError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 LAST_WORDS = 4000  # characters of the child's stderr that are kept when it dies
+STATE = ".resume"  # of files in which the child leaves what a later one may go on from
 GRACE = 5.0  # seconds to go by itself
 
 OnProgress = Callable[[float, str], None]
@@ -54,6 +55,10 @@ class Child:
         except subprocess.TimeoutExpired:
             self.kill()
         self.process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-STATED_ELSEWHERE = ("seed", "progress")
+STATED_ELSEWHERE = ("seed", "progress", "resume")
 
 
 def circumstances(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from app import crashing
 from app.bitmap import Bitmap
 from app.db import transaction
 from app.ledger import datasets, jobs, latecomers, stored_weights, versions
@@ -71,7 +72,13 @@ class Desk:
     def held(self) -> Iterator[tuple[Session, Job]]:
         """A transaction on the job, which fails if this worker no longer holds it."""
         with transaction(self.station.sessions) as session:
-            yield session, jobs.held(session, self.assignment.job_id, self.assignment.fence)
+            job = jobs.held(session, self.assignment.job_id, self.assignment.fence)
+            came_from = job.state
+            yield session, job
+            if moved := job.state is not came_from:
+                crashing.at(f"{came_from}.before_commit")
+        if moved:
+            crashing.at(f"{came_from}.after_commit")
 
     def ask(self, phase: str, **command: Any) -> dict[str, Any]:
         """Have the child carry out a phase, with its progress on the job row."""

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from app import crashing
 from app.db import transaction
 from app.ledger import jobs
 from workers.station import Station
@@ -77,6 +78,8 @@ class Heart:
                 lease_seconds=self.station.settings.lease_seconds,
                 now=self.station.clock(),
             )
+            crashing.at("heartbeat.before_commit")
+        crashing.at("heartbeat.after_commit")
 
     def told(self) -> dict[str, object]:
         """Progress as the job row has it."""

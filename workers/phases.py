@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,29 @@ from models.auditing.judges import judges, witnesses
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.hardness.measure import measure
-from models.hardness.memorization import are_confidences
 from models.progress import Progress, part
-from models.recipe import Recipe
+from models.recipe import Recipe, fit
 from models.references import spread, targets
+from models.resuming import Resume
 from models.seeding import seeded
 from models.training import evaluate
 from models.trial import Known
-from models.unlearning import METHODS, STEERED
+from models.unlearning import METHODS, RESUMABLE, STEERED
 from models.unlearning.retrain import retrain
 from workers import against_retrain, trials
 from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
-from workers.said import canaries_in, confidences_in, ids_in, leave, plan_of, say, table_of
-
-PROBE_SAMPLES = 256  # trained on to predict how long a retrain takes, where nothing was measured
-REFERENCE_SEED_STEP = 1  # a reference differs from the job's own retrain by its seed
+from workers.going_on import place_for
+from workers.probing import probe
+from workers.said import (
+    canaries_in,
+    confidences_in,
+    ids_in,
+    leave_confidences,
+    plan_of,
+    say,
+    table_of,
+)
 
 
 class Bench:
@@ -43,6 +51,7 @@ class Bench:
     split: Split | None
     holdout: Holdout
     parent: nn.Module | None
+    place_for: partial[Resume]  # the state of a loop
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -56,24 +65,26 @@ class Bench:
         self.recipe, self.seed = registry.find(recipe), seed
         self.pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
         self.samples = self.pool.named(ids_in(retain))
+        self.place_for = partial(
+            place_for, recipe=recipe, seed=seed, samples=self.samples, device=self.device
+        )
         self.parent = self.split = None
         if parent is not None and forget is not None:
-            self.split = Split(
-                self.pool.named(ids_in(forget)), self.samples, self.holdout.validation
-            )
+            gone = self.pool.named(ids_in(forget))
+            self.split = Split(gone, self.samples, self.holdout.validation)
             self.parent = self.loaded(parent)
         return {"device": device_name(self.device), "threads": torch.get_num_threads()}
 
     def train(self, *, out: str) -> dict[str, Any]:
         """Train a first version; tells how well it does and how long it took."""
         started = time.monotonic()
-        network, told = self.trained(self.samples, self.seed)
+        network, told = self.trained(self.samples, self.seed, resume=self.place_for("train", out))
         seconds = time.monotonic() - started
         return {
             "weights_digest": weights.save(network, Path(out)),
             "train_seconds": seconds,
             "train_samples": len(self.samples),
-            "logged": self.logged(told, out),
+            "logged": leave_confidences(told, len(self.samples), out),
             "made_with": circumstances(self.recipe.fit, self.device),
             "scores": {
                 "training set": self.mean_score(network, self.samples),
@@ -105,7 +116,8 @@ class Bench:
             progress=self.progress,
         )
         if train_seconds is None or train_samples is None:
-            train_seconds, train_samples = self.probe()
+            timed = probe(self.samples, self.seed, self.trained, self.progress)
+            train_seconds, train_samples = timed
         return {
             "hardness": asdict(hardness),
             "retrain_seconds": train_seconds * len(self.split.retain) / train_samples,
@@ -118,9 +130,16 @@ class Bench:
         assert self.split is not None
         known = table_of(steering, self.split.forget)
         aims = {} if known is None or route not in STEERED else {"targets": targets(known)}
+        going = {"resume": self.place_for(route, out)} if route in RESUMABLE else {}
         started = time.monotonic()
         unlearned = METHODS[route](
-            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress, **aims
+            self.parent,
+            self.split,
+            self.recipe,
+            seed=self.seed,
+            progress=self.progress,
+            **aims,
+            **going,
         )
         seconds = time.monotonic() - started
         return {
@@ -128,7 +147,7 @@ class Bench:
             "movement": weights.distance(self.parent, unlearned.network),
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
-            "logged": self.logged(unlearned.confidences, out),
+            "logged": leave_confidences(unlearned.confidences, len(self.samples), out),
             "made_with": circumstances(METHODS[route], self.device, **aims),
         }
 
@@ -154,8 +173,9 @@ class Bench:
                 self.parent,
                 self.split,
                 self.recipe,
-                seed=self.seed + REFERENCE_SEED_STEP,
+                seed=self.seed + 1,  # not the one of the job's own retrain
                 progress=part(self.progress, 0.0, 0.8, "training a reference: "),
+                resume=self.place_for("reference", served),
             )
             references.append(reference.network)
         reference_seconds = time.monotonic() - started
@@ -266,27 +286,14 @@ class Bench:
         weights.load(network, Path(path))
         return network.eval()
 
-    def trained(self, samples: Samples, seed: int) -> tuple[nn.Module, Tensor | None]:
+    def trained(
+        self, samples: Samples, seed: int, *, resume: Resume | None = None
+    ) -> tuple[nn.Module, Tensor | None]:
         """The recipe's own training from fresh weights, and what it told of each sample."""
         with seeded(seed):
             network = self.recipe.build().to(self.device)
-        told = self.recipe.fit(network, samples, seed=seed, progress=self.progress)
+        told = fit(self.recipe, network, samples, seed=seed, progress=self.progress, resume=resume)
         return network.eval(), told
-
-    def logged(self, told: Tensor | None, out: str) -> bool:
-        """Leave what a training told beside its weights; False where that is no confidence each."""
-        if told is None or not are_confidences(told, len(self.samples)):
-            return False
-        leave(told, Path(out).with_name("confidences.f32"))
-        return True
 
     def mean_score(self, network: nn.Module, samples: Samples) -> float:
         return evaluate(network, samples, self.recipe.scores).mean().item()
-
-    def probe(self) -> tuple[float, int]:
-        """Seconds that the recipe takes to train on a few samples, and how many these were."""
-        few = self.samples.take(torch.arange(min(PROBE_SAMPLES, len(self.samples))))
-        self.progress(0.0, f"timing a training on {len(few)} samples")
-        started = time.monotonic()
-        self.trained(few, self.seed)
-        return time.monotonic() - started, len(few)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import crashing
 from app.bitmap import Bitmap
 from app.ledger import canary_hardness, datasets, endings, jobs, references, versions
 from app.ledger.states import JobState
@@ -43,6 +44,8 @@ def train_one(desk: Desk) -> None:
     )
     with desk.held() as (session, job):
         keep(desk, session, job, number, made, aside)
+        crashing.at("reference.before_commit")
+    crashing.at("reference.after_commit")
 
 
 def keep(

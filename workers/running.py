@@ -6,31 +6,36 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
+from app import crashing
 from app.db import transaction
-from app.ledger import calibrations, checks, endings, jobs, latecomers
+from app.ledger import calibrations, checks, endings, jobs, latecomers, worker_modes
 from app.ledger.jobs import LeaseLost
 from app.ledger.lineage import Incomplete
-from app.ledger.states import JobKind, JobState
+from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job
+from app.ledger.worker_tables import Mode
 from workers.child_process import Child, ChildDied, ChildFailed
 from workers.desk import Assignment, Desk
 from workers.heart import Heart
+from workers.limits import Limits, OverLimit, Watch
 from workers.station import Station
 from workers.steps import STEPS
-from workers.work_folders import work_folder
+from workers.work_folders import clear, work_folder
 
 log = structlog.get_logger()
 
 
 def run_job(station: Station, job_id: UUID) -> None:
     """Claim the job and work on it; called twice with one id, the second call finds nothing."""
+    clear(station)
     assignment = claim(station, job_id)
     if assignment is None:
         return
     log.info("claimed", job=str(job_id), fence=assignment.fence)
     with (
-        work_folder(station, job_id) as folder,
+        work_folder(station, job_id, assignment.fence) as folder,
         Child(folder) as child,
+        Watch(child.pid, Limits.of(station.settings, assignment.kind), child.kill) as watch,
         Heart(station, job_id, assignment.fence, child.kill) as heart,
     ):
         desk = Desk(station, assignment, folder, child, heart)
@@ -39,12 +44,14 @@ def run_job(station: Station, job_id: UUID) -> None:
         except LeaseLost:
             log.warning("lease_lost", job=str(job_id), fence=assignment.fence)
         except Exception as error:
-            give_up(desk, error)
+            give_up(desk, watch.reason(error))
 
 
 def claim(station: Station, job_id: UUID) -> Assignment | None:
     """Take the job; one that has used up its attempts is failed instead."""
     with transaction(station.sessions) as session:
+        if worker_modes.of(session, station.name) is not None:
+            return None
         job = jobs.claim(
             session,
             job_id,
@@ -72,7 +79,10 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
             return None
         if latecomers.about_to_retrain(job):
             latecomers.leave_out(session, job)
-        return Assignment.of(session, job)
+        assignment = Assignment.of(session, job)
+        crashing.at("claim.before_commit")
+    crashing.at("claim.after_commit")
+    return assignment
 
 
 # For a worker that died on every attempt, so that nobody was left to write down why.
@@ -87,7 +97,21 @@ def carry(desk: Desk) -> None:
     desk.open()
     while (state := held_state(desk)) is not None:
         STEPS[desk.assignment.kind][state](desk)
+        if drained(desk):
+            break
     log.info("let_go", job=str(desk.assignment.job_id))
+
+
+def drained(desk: Desk) -> bool:
+    """Whether the worker was told to let go of its jobs, and has done so with this one."""
+    with transaction(desk.station.sessions) as session:
+        if worker_modes.of(session, desk.station.name) is not Mode.DRAINING:
+            return False
+        job = jobs.get(session, desk.assignment.job_id)
+        if job.fence == desk.assignment.fence and job.state in ACTIVE_JOB_STATES:
+            job.attempt = 0  # the claim that led here did not fail
+            jobs.release(session, job)
+        return True
 
 
 def held_state(desk: Desk) -> JobState | None:
@@ -137,6 +161,8 @@ def described(error: Exception) -> dict[str, Any]:
         return error.error
     if isinstance(error, ChildDied):
         return {"code": "child_died", "detail": str(error)}
+    if isinstance(error, OverLimit):
+        return {"code": error.code, "detail": str(error)}
     if isinstance(error, Incomplete):
         return {"code": "incomplete", "detail": str(error), "final": True}
     log.exception("unexpected")

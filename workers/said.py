@@ -15,6 +15,7 @@ from torch import Tensor
 from models import weights
 from models.auditing.riders import Canaries, Side
 from models.data import Samples
+from models.hardness.memorization import are_confidences
 from models.progress import Progress
 from models.recipe import Recipe
 from models.references import Plan, Reference, Table, plans, scored, trained
@@ -76,6 +77,14 @@ def say(
     digest = weights.save(network, kept)
     kept.unlink()
     return {"weights_digest": digest, "seconds": time.monotonic() - started}
+
+
+def leave_confidences(told: Tensor | None, count: int, out: str) -> bool:
+    """Leave what a training told beside its weights; False where that is no confidence each."""
+    if told is None or not are_confidences(told, count):
+        return False
+    leave(told, Path(out).with_name("confidences.f32"))
+    return True
 
 
 def leave(values: Tensor, file: Path) -> None:

@@ -2,7 +2,7 @@
 
 import structlog
 
-from app import log_key
+from app import crashing, log_key
 from app.db import transaction
 from app.ledger import sequencer, signing_refusals
 from workers import signing
@@ -52,5 +52,7 @@ def sequence_batch(station: Station) -> bool:
         )
     if signed is None:
         return False
+    crashing.at("sequence.after_commit")
     log_key.remember(station.settings, signed)
+    crashing.at("sequence.after_remember")
     return True

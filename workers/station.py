@@ -1,5 +1,6 @@
 """What a worker has at hand: connections, the store, its name, a clock."""
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from app.db import connect, sessions_of
 from app.queue import CeleryQueue, Queue
 from app.store import Store
 
+NAME = "LACUNA_WORKER_NAME"  # set by Celery's own name for the worker, for all that it forks
+
 
 @dataclass(frozen=True)
 class Station:
@@ -23,14 +26,14 @@ class Station:
     sessions: sessionmaker[Session]
     store: Store
     queue: Queue
-    name: str = field(default_factory=socket.gethostname)
+    name: str = field(default_factory=lambda: os.environ.get(NAME) or socket.gethostname())
     incarnation: UUID = field(default_factory=uuid4)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 @cache
 def station() -> Station:
-    """This process's own; made after the fork, so that no connection is shared."""
+    """This process's own: `start_afresh` sees to it that no connection is shared."""
     config = settings()
     return Station(
         settings=config,
@@ -38,3 +41,16 @@ def station() -> Station:
         store=Store(config.store),
         queue=CeleryQueue(config.redis_url),
     )
+
+
+def start_afresh() -> None:
+    """After a fork: the parent goes on using the connections that it had, and so must not we.
+
+    A pool process that takes a dead one's place is forked from a parent which has a station.
+    """
+    if station.cache_info().currsize:
+        station().sessions.kw["bind"].dispose(close=False)
+        station.cache_clear()
+
+
+os.register_at_fork(after_in_child=start_afresh)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import crashing
 from app.ledger import (
     canary_tests,
     endings,
@@ -202,6 +203,7 @@ def publish(desk: Desk) -> None:
     with desk.held() as (session, job):
         served = job.run["weights_digest"] if job.run else parent_of(session, job).weights_digest
     desk.station.store.verify(served)
+    crashing.at("publish.after_store")
     with desk.held() as (session, job):
         now = desk.station.clock()
         if job.kind is JobKind.TRAIN:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import structlog
 
+from app import crashing
 from app.db import transaction
 from app.law import add_months
 from app.ledger import (
@@ -20,7 +21,7 @@ from app.ledger import (
     versions,
 )
 from app.queue import RUN_JOB, ring_after_commit
-from workers import tidying, webhooks
+from workers import tidying, webhooks, work_folders
 from workers.station import Station
 
 log = structlog.get_logger()
@@ -33,15 +34,18 @@ def sweep(station: Station) -> None:
     with transaction(station.sessions) as session:
         waiting = batching.models_with_pending(session, now=now)
         due = jobs.due(session, now=now)
+    crashing.at("sweep.before_ring")
     for model_id in waiting:
         consider_model(station, model_id)
     for job_id in due:
         station.queue.ring(RUN_JOB, job_id)
+    crashing.at("sweep.after_ring")
     lapse(station)
     escalate(station)
     purge(station)
     tidying.remove_unpublished(station)
     shred(station)
+    work_folders.clear(station)
     webhooks.address(station)
 
 
@@ -52,6 +56,8 @@ def consider_model(station: Station, model_id: UUID) -> None:
         if job is not None:
             ring_after_commit(session, station.queue, RUN_JOB, job.id)
             log.info("batched", job=str(job.id), samples=len(job.forget_set))
+        crashing.at("batch.before_commit")
+    crashing.at("batch.after_commit")
 
 
 def lapse(station: Station) -> None:
@@ -102,7 +108,9 @@ def purge_version(station: Station, version_id: UUID) -> None:
         kept = stored_weights.in_use(session, digest, besides=version)
         if not kept:
             station.store.purge(digest)
+        crashing.at("purge.between")
         versions.purge(session, version, now=station.clock(), weights_kept=kept)
+    crashing.at("purge.after_commit")
 
 
 def shred(station: Station) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from app import webhook_signing
+from app import crashing, webhook_signing
 from app.db import transaction
 from app.egress import Rules
 from app.ledger import deliveries, fan_out, turns
@@ -62,9 +62,12 @@ def post_messages(station: Station, webhook_id: UUID, poster: Poster) -> None:
 
 def attempt(station: Station, letter: Letter, poster: Poster, pepper: str) -> None:
     """Post one message, with no transaction open meanwhile, and write down what came of it."""
+    crashing.at("webhook.before_post")
     answer = poster.post(letter.url, letter.body, headers(letter, pepper, at=station.clock()))
+    crashing.at("webhook.after_post")
     with transaction(station.sessions) as session:
         turns.settle(session, letter, answer, now=station.clock())
+    crashing.at("webhook.after_commit")
     if answer.outcome is not AttemptOutcome.DELIVERED:
         log.warning(
             "webhook_not_taken",

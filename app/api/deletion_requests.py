@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
+from app import crashing
 from app.api import pages, repeats, submissions
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep, ValidateOnly
 from app.api.guard import Caller, CallerDep, QuotaDep
@@ -107,6 +108,7 @@ def submit_deletion_request(
 
     fingerprinted = body.model_dump(mode="json") | {"subject": key and key.hex()}
     status, answer = again.answer(fingerprinted, produce)
+    crashing.at("intake.before_commit")
     return JSONResponse(
         answer, status_code=status, headers={"Location": f"{router.prefix}/{answer['id']}"}
     )

@@ -67,6 +67,9 @@ ROUTES: dict[Scope, tuple[str, ...]] = {
         f"POST {MODEL}/versions",
         f"POST {VERSION}/derived",
         f"POST {MODEL}/consumers",
+        "POST /v1/workers/{name}:pause",
+        "POST /v1/workers/{name}:drain",
+        "POST /v1/workers/{name}:resume",
         f"DELETE {MODEL}/consumers/{{consumer}}",
     ),
     Scope.MODELS_READ: (

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from app.cli import (
     api_keys,
     audit,
+    check_invariants,
     demo,
     down,
     keys,
@@ -39,6 +40,7 @@ app.command(epilog=migrate.EPILOG)(migrate.migrate)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(model.app, name="model")
 app.add_typer(audit.app, name="audit")
+app.command(epilog=check_invariants.EPILOG)(check_invariants.check_invariants)
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=withdrawals.EPILOG)(withdrawals.withdrawals)
 ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)

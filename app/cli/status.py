@@ -1,14 +1,19 @@
 """`lacuna status`: shows each process of a running stack, and whether the API answers."""
 
+from datetime import UTC, datetime
 from time import time
 from urllib.parse import urlsplit
 
 import typer
+from sqlalchemy.exc import OperationalError
 
 from app.cli import address, data_folder
 from app.cli.data_folder import Stack
 from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.cli.summary import columns, duration
+from app.config import settings
+from app.db import connect, sessions_of, transaction
+from app.ledger import announcements, worker_modes
 
 EPILOG = """
 **Examples**
@@ -29,6 +34,7 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         fail(f"Nothing runs in {data_dir}. Start it with: lacuna up")
     healthy = api_answers(stack)
     typer.echo(processes(stack, now=time()))
+    typer.echo(workers(stack))
     typer.echo(f"\n  {stack.url}  {'answers' if healthy else 'does not answer'}")
     if not healthy or not all(process.pid for process in stack.processes):
         raise typer.Exit(1)
@@ -40,6 +46,31 @@ def api_answers(stack: Stack) -> bool:
     assert parts.hostname
     assert parts.port
     return address.answers(parts.hostname, parts.port)
+
+
+def workers(stack: Stack) -> str:
+    """A line for each live worker, under a heading; nothing where the database does not tell."""
+    if not (url := stack.environment.get("LACUNA_DATABASE_URL")):
+        return ""
+    gone = settings().worker_gone_seconds
+    engine = connect(url)
+    try:
+        with transaction(sessions_of(engine)) as session:
+            told, held = worker_modes.all_told(session), worker_modes.holding(session)
+            alive = announcements.alive(session, now=datetime.now(UTC), gone_seconds=gone)
+    except OperationalError:
+        return ""
+    finally:
+        engine.dispose()
+    rows = [
+        (
+            worker.name,
+            told[worker.name].mode if worker.name in told else "working",
+            str(held.get(worker.name, "")),
+        )
+        for worker in alive
+    ]
+    return "\n" + columns([("WORKER", "MODE", "JOB"), *rows])
 
 
 def processes(stack: Stack, *, now: float) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
+from app import crashing
 from app.evidence import checkpoint, dsse, frontier, merkle, note
 from app.evidence.errors import VerificationFailed
 from app.evidence.frontier import Frontier, Node
@@ -70,11 +71,13 @@ def sequence(
     store(session, last.size, waiting, completed)
     refuse_other_root(grown, rederived(session, last.size, grown.size))
     refuse_fork(session, last, checkpoint.Checkpoint(signer.origin, grown.size, grown.root))
+    crashing.at("sequence.after_second_read")
     sign_statements(session, signer, waiting)
     signed = signer.checkpoint(grown.size, grown.root)
     session.add(LedgerCheckpoint(size=grown.size, root=grown.root, note=signed, signed_at=now))
     signing_refusals.clear(session)
     session.flush()
+    crashing.at("sequence.after_sign")
     return signed
 
 

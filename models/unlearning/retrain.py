@@ -4,7 +4,8 @@ from torch import nn
 
 from models.data import Split
 from models.progress import Progress
-from models.recipe import Recipe
+from models.recipe import Recipe, fit
+from models.resuming import Resume
 from models.seeding import seeded
 from models.training import Schedule, device_of
 from models.unlearning.contract import Stop, Trace, Unlearned
@@ -12,13 +13,20 @@ from models.unlearning.gradients import require_both_sets
 
 
 def retrain(
-    network: nn.Module, split: Split, recipe: Recipe, /, *, seed: int, progress: Progress
+    network: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    /,
+    *,
+    seed: int,
+    progress: Progress,
+    resume: Resume | None = None,
 ) -> Unlearned:
     """A network that never saw `split.forget`; the one handed in only says on which device."""
     require_both_sets(split)
     with seeded(seed):
         fresh = recipe.build().to(device_of(network))
-    told = recipe.fit(fresh, split.retain, seed=seed, progress=progress)
+    told = fit(recipe, fresh, split.retain, seed=seed, progress=progress, resume=resume)
     return Unlearned(fresh.eval(), _cost(recipe, len(split.retain)), told)
 
 

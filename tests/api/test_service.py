@@ -69,6 +69,8 @@ def test_the_workers_that_live_are_listed(session: Session, get: Call, clock: Cl
     assert get("/v1/workers") == [
         {
             "name": "worker",
+            "mode": "working",
+            "job": None,
             "recipes": ["tiny"],
             "device": "cpu",
             "versions": {"python": "3.11"},

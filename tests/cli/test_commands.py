@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,10 @@ from app.cli.data_folder import ProcessState, Stack
 from app.cli.main import app
 from app.cli.summary import columns, duration
 from app.config import settings
+from app.db import connect, sessions_of, transaction
+from app.ledger import worker_modes
+from app.ledger.worker_tables import Mode
+from tests.factories import announce_worker, claim, make_training
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 
@@ -49,6 +55,29 @@ def test_the_status_fails_while_the_api_does_not_answer(lacuna: CliRunner, tmp_p
     api = done.stdout.splitlines()[2].split()
     assert (api[0], api[1], api[2], api[-1]) == ("api", "running", "8", "3")
     assert f"{NOBODY_LISTENS}  does not answer" in done.stdout
+
+
+def test_the_status_shows_what_each_worker_does(
+    lacuna: CliRunner, tmp_path: Path, fresh_database: str
+) -> None:
+    engine = connect(fresh_database)
+    with transaction(sessions_of(engine)) as session:
+        now = datetime.now(UTC)
+        announce_worker(session, "worker1@host", now=now)
+        announce_worker(session, "worker2@host", now=now)
+        worker_modes.tell(session, "worker2@host", Mode.DRAINING, now=now)
+        job = make_training(session)
+        claim(session, job, worker="worker2@host")
+    engine.dispose()
+    stack = replace(make_stack(), environment={"LACUNA_DATABASE_URL": fresh_database})
+
+    with data_folder.held(tmp_path):
+        data_folder.tell(tmp_path, stack)
+        done = lacuna.invoke(app, ["status", "--data-dir", str(tmp_path)])
+
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["worker1@host", "working"] in lines
+    assert ["worker2@host", "draining", str(job.id)] in lines
 
 
 def test_stopping_nothing_is_no_failure(lacuna: CliRunner, tmp_path: Path) -> None:

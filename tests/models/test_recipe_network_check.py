@@ -8,6 +8,7 @@ from models.data import Batch, Samples
 from models.progress import Progress
 from models.recipe import Recipe
 from models.recipe_network_check import NETWORK, NETWORK_ADVICE
+from models.resuming import Resume
 from tests.models.tiny_recipe import Tiny, complaints, network
 
 BUILT = "a network with parameters to train can be built, and fitted to a few samples"
@@ -25,7 +26,13 @@ class Blind(Tiny):
     """Its `fit` forgets to train."""
 
     def fit(
-        self, network: nn.Module, samples: Samples, *, seed: int, progress: Progress
+        self,
+        network: nn.Module,
+        samples: Samples,
+        *,
+        seed: int,
+        progress: Progress,
+        resume: Resume | None = None,
     ) -> Tensor | None:
         return None
 
@@ -34,7 +41,13 @@ class Careless(Tiny):
     """Its `fit` draws from whatever state the generators are in."""
 
     def fit(
-        self, network: nn.Module, samples: Samples, *, seed: int, progress: Progress
+        self,
+        network: nn.Module,
+        samples: Samples,
+        *,
+        seed: int,
+        progress: Progress,
+        resume: Resume | None = None,
     ) -> Tensor | None:
         nn.init.normal_(next(network.parameters()))
         return super().fit(network, samples, seed=seed, progress=progress)
@@ -44,7 +57,13 @@ class Stubborn(Tiny):
     """Its `fit` has a seed of its own."""
 
     def fit(
-        self, network: nn.Module, samples: Samples, *, seed: int, progress: Progress
+        self,
+        network: nn.Module,
+        samples: Samples,
+        *,
+        seed: int,
+        progress: Progress,
+        resume: Resume | None = None,
     ) -> Tensor | None:
         return super().fit(network, samples, seed=42, progress=progress)
 
@@ -53,7 +72,13 @@ class Boastful(Tiny):
     """Its confidences are no probabilities."""
 
     def fit(
-        self, network: nn.Module, samples: Samples, *, seed: int, progress: Progress
+        self,
+        network: nn.Module,
+        samples: Samples,
+        *,
+        seed: int,
+        progress: Progress,
+        resume: Resume | None = None,
     ) -> Tensor | None:
         super().fit(network, samples, seed=seed, progress=progress)
         return torch.full((len(samples),), 1.5)

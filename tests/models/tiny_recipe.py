@@ -10,6 +10,7 @@ from models.data import Holdout, Samples
 from models.progress import Progress
 from models.recipe import Classifier, Recipe
 from models.recipe_check import check
+from models.resuming import Resume
 from models.training import Schedule, train
 
 
@@ -50,7 +51,13 @@ class Tiny(Classifier):
     schedule: Schedule = field(default_factory=lambda: Schedule(epochs=2, batch_size=16))
 
     def fit(
-        self, network: nn.Module, samples: Samples, *, seed: int, progress: Progress
+        self,
+        network: nn.Module,
+        samples: Samples,
+        *,
+        seed: int,
+        progress: Progress,
+        resume: Resume | None = None,
     ) -> Tensor | None:
         sound = super().losses
         return train(network, samples, sound, schedule=self.schedule, seed=seed, progress=progress)

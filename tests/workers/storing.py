@@ -23,7 +23,7 @@ from workers.desk import Assignment, Desk
 from workers.heart import Heart
 from workers.station import Station
 
-AUDITED = {"sentences": [], "numbers": {}, "seconds": 1.0}
+AUDITED = {"sentences": [], "numbers": {}, "seconds": 1.0, "canaries": {"e_value": None}}
 
 
 @dataclass
@@ -40,7 +40,8 @@ class Scripted:
         self.before()
         made = self.weights.pop(0).encode()
         Path(command["out"]).write_bytes(made)
-        return {"weights_digest": sha256(made).hexdigest(), "movement": 1.0, "seconds": 1.0}
+        told = {"movement": 1.0, "seconds": 1.0, "logged": False}
+        return {"weights_digest": sha256(made).hexdigest(), **told}
 
 
 def digest(weights: str) -> str:

@@ -1,0 +1,136 @@
+"""A training that is killed and taken up again ends with the same bits as one that never was."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.data import Batch, Samples
+from models.progress import silent
+from models.recipe import Classifier, fit, labelled
+from models.resuming import Resume
+from models.seeding import seeded
+from models.training import Schedule
+from tests.workers import tiny
+
+EPOCHS = 6
+
+
+class Killed(Exception):
+    """What a kill is to the loop."""
+
+
+def noisy() -> nn.Module:
+    """Dropout draws from the global generator, batch normalisation has buffers."""
+    return nn.Sequential(
+        nn.Linear(tiny.WIDTH, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(), nn.Linear(24, 4)
+    )
+
+
+class Jittery(Classifier):
+    """Its losses draw from every generator that a job's seed has seeded."""
+
+    def losses(self, network: nn.Module, batch: Batch) -> Tensor:
+        inputs, labels = labelled(batch)
+        shift = random.random() + np.random.standard_normal()
+        return super().losses(network, (inputs + 0.1 * shift, labels))
+
+
+RECIPE = Jittery(
+    "jittery", noisy, tiny.pool, tiny.holdout, Schedule(EPOCHS, batch_size=64, momentum=0.9)
+)
+
+
+def trained(
+    samples: Samples, resume: Resume | None = None, *, killed_in: int | None = None
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Weights and confidences of a training, which may be killed as an epoch begins."""
+
+    def progress(share: float, words: str) -> None:
+        if killed_in is not None and share >= killed_in / EPOCHS:
+            raise Killed
+
+    with seeded(7):
+        network = RECIPE.build()
+    told = fit(RECIPE, network, samples, seed=7, progress=progress, resume=resume)
+    return network.state_dict(), told
+
+
+@pytest.fixture
+def resume(tmp_path: Path) -> Resume:
+    return Resume(tmp_path / "train.resume", about="this")
+
+
+@pytest.mark.parametrize("killed_in", range(1, EPOCHS + 1))
+def test_a_training_that_was_killed_goes_on_to_the_same_bits(
+    resume: Resume, killed_in: int
+) -> None:
+    samples = tiny.pool()
+    weights, told = trained(samples)
+
+    if killed_in < EPOCHS:
+        with pytest.raises(Killed):
+            trained(samples, resume, killed_in=killed_in)
+        assert resume.path.exists()
+    again, told_again = trained(samples, resume)
+
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert told is not None
+    assert told_again is not None
+    assert torch.equal(told, told_again)
+    assert list(resume.path.parent.iterdir()) == []
+
+
+def test_it_goes_on_after_the_last_epoch_and_not_before(resume: Resume) -> None:
+    seen: list[float] = []
+    with pytest.raises(Killed):
+        trained(tiny.pool(), resume, killed_in=4)
+
+    with seeded(7):
+        network = RECIPE.build()
+    fit(RECIPE, network, tiny.pool(), seed=7, progress=lambda s, _: seen.append(s), resume=resume)
+
+    assert seen == [4 / EPOCHS, 5 / EPOCHS, 1.0]
+
+
+def test_killed_twice_is_no_worse_than_once(resume: Resume) -> None:
+    weights, _ = trained(tiny.pool())
+
+    for killed_in in (2, 5):
+        with pytest.raises(Killed):
+            trained(tiny.pool(), resume, killed_in=killed_in)
+    again, _ = trained(tiny.pool(), resume)
+
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_what_another_loop_left_is_not_taken_up(resume: Resume) -> None:
+    with pytest.raises(Killed):
+        trained(tiny.pool(), resume, killed_in=4)
+
+    assert Resume(resume.path, about="that").left() is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_state_that_is_damaged_is_as_good_as_none(resume: Resume, damage: bytes) -> None:
+    resume.path.write_bytes(damage)
+
+    assert resume.left() is None
+
+
+def test_a_recipe_that_knows_nothing_of_it_is_trained_all_the_same(resume: Resume) -> None:
+    class Own(Classifier):
+        def fit(  # type: ignore[override]  # as recipes from before are
+            self, network: nn.Module, samples: Samples, *, seed: int, progress: object
+        ) -> Tensor:
+            return torch.ones(len(samples))
+
+    own = Own("own", noisy, tiny.pool, tiny.holdout, RECIPE.schedule)
+
+    told = fit(own, noisy(), tiny.pool(), seed=1, progress=silent, resume=resume)
+
+    assert told is not None
+    assert bool((told == 1).all())

@@ -1,0 +1,27 @@
+"""Where in a job's folder a loop of the child leaves its state, and what it has to be about."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+from models.data import Samples
+from models.resuming import Resume
+from workers.child_process import STATE
+from workers.circumstances import device_name
+
+
+def place_for(
+    loop: str, out: str, *, recipe: str, seed: int, samples: Samples, device: torch.device
+) -> Resume:
+    """Beside the loop's result. A later attempt may take it up if it would do the very same.
+
+    Another machine, number of threads or release of torch may sum in another order.
+    """
+    about = [
+        *(loop, recipe, seed, samples.ids),
+        *(torch.__version__, device_name(device), torch.get_num_threads()),
+    ]
+    digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    return Resume(Path(out).with_name(f"{loop}{STATE}"), digest)
