@@ -97,10 +97,10 @@ def submit_deletion_request(
     """
     if validate_only:
         return JSONResponse(tried(session, body, settings, caller, now).model_dump(mode="json"))
-    quota.spend(1)
     key = submissions.hashed(body.subject, settings)
 
     def produce() -> Answer:
+        quota.spend(1)
         request, samples = submissions.submit(session, body, settings, caller, now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)

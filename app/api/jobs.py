@@ -113,7 +113,9 @@ def list_jobs(
         after=pages.decode(page_token),
         state=state,
         model_id=line.id if line else None,
-        ids=lineage.jobs_holding(session, line, saw_sample) if line and saw_sample else None,
+        ids=None
+        if line is None or saw_sample is None
+        else lineage.jobs_holding(session, line, saw_sample),
     )
     more = found[limit - 1] if len(found) > limit else None
     return JobPage(

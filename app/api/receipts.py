@@ -1,6 +1,5 @@
 """Receipts of deletion requests: files that anyone can check without this service."""
 
-import hashlib
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from app.api import etags
 from app.api.deps import SessionDep
 from app.api.problems import Malformed, refusals
 from app.errors import NoReceipt, ReceiptNotReady, ReceiptShredded, UnknownRequest
@@ -55,8 +55,7 @@ def read_receipt(
     """
     request = requests.get(session, request_id)
     content = receipts.read(session, request, of, witnessed=witnessed)
-    etag = f'"{hashlib.sha256(content).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in http.headers.get("If-None-Match", ""):
+    headers = {"ETag": etags.of_bytes(content), "Cache-Control": "no-cache"}
+    if etags.known(http.headers.get("If-None-Match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=JSONResponse.media_type, headers=headers)

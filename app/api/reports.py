@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from app.api import etags
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.negotiation import preferred
 from app.api.polling import POLL_SECONDS
@@ -153,7 +154,7 @@ def answer(
         headers["Content-Disposition"] = f'inline; filename="report-{told.sha256[:16]}.{form}"'
     if not report.final:
         headers["Retry-After"] = str(POLL_SECONDS)
-    if headers["ETag"] in http.headers.get("If-None-Match", ""):
+    if etags.known(http.headers.get("If-None-Match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
 

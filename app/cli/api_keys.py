@@ -81,7 +81,7 @@ def rotate(
     with database(data_dir) as (session, pepper):
         _, text = api_keys.rotate(
             session,
-            api_keys.by_prefix(session, prefix),
+            api_keys.by_prefix(session, prefix, lock=True),
             overlap=timedelta(hours=overlap_hours),
             pepper=pepper,
             now=datetime.now(UTC),
@@ -93,7 +93,8 @@ def rotate(
 def revoke(prefix: Prefix, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Let a key open nothing from now on."""
     with database(data_dir) as (session, _):
-        api_keys.revoke(session, api_keys.by_prefix(session, prefix), now=datetime.now(UTC))
+        key = api_keys.by_prefix(session, prefix, lock=True)
+        api_keys.revoke(session, key, now=datetime.now(UTC))
     typer.echo(f"{prefix} is revoked.")
 
 

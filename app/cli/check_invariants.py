@@ -38,7 +38,7 @@ def check_invariants(
             Surroundings(
                 keys=known.keys,
                 kept=known.kept,
-                stored=lambda digest: bool(store.filesystem.exists(store.path(digest))),
+                stored=store.has,
                 key_of=lambda word: subject_key(word, pepper),
                 told=logged(data_dir / "logs"),
                 now=datetime.now(UTC),

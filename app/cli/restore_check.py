@@ -33,11 +33,7 @@ def restore_check(
     store = store_of(data_dir)
     with snapshot(known.url) as session:
         ledger = examine(session, known.keys, kept=known.kept)
-        found = came_back(
-            session,
-            stored=store.has,
-            now=datetime.now(UTC),
-        )
+        found = came_back(session, stored=store.has, now=datetime.now(UTC))
     tell(ledger)
     if ledger.faults or found:
         list_faults([*ledger.faults, *found])

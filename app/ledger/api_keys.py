@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import auth
@@ -77,21 +77,26 @@ def ended(key: ApiKey, *, now: datetime) -> bool:
 
 def get(session: Session, key_id: UUID, *, lock: bool = False) -> ApiKey:
     """The key of this id."""
-    query = select(ApiKey).where(ApiKey.id == key_id)
-    if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    key = session.scalar(query)
+    key = session.scalar(found(ApiKey.id == key_id, lock=lock))
     if key is None:
         raise UnknownApiKey("there is no API key with this id")
     return key
 
 
-def by_prefix(session: Session, prefix: str) -> ApiKey:
+def by_prefix(session: Session, prefix: str, *, lock: bool = False) -> ApiKey:
     """The key that is shown by this prefix."""
-    key = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
+    key = session.scalar(found(ApiKey.prefix == prefix, lock=lock))
     if key is None:
         raise UnknownApiKey(f"there is no API key that begins with {prefix}")
     return key
+
+
+def found(which: ColumnElement[bool], *, lock: bool) -> Select[ApiKey]:
+    """One key; to be changed by nobody else meanwhile."""
+    query = select(ApiKey).where(which)
+    if not lock:
+        return query
+    return query.with_for_update().execution_options(populate_existing=True)
 
 
 def listed(session: Session) -> Sequence[ApiKey]:

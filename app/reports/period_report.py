@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from statistics import fmean, median
 from typing import ClassVar
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict
@@ -169,28 +168,31 @@ def under(
 
 def ended_in(session: Session, period: Period, laws: Laws) -> Sequence[DeletionRequest]:
     """The requests that came to their end within the period."""
-    return session.scalars(
-        select(DeletionRequest).where(
-            DeletionRequest.law.in_(laws),
-            DeletionRequest.finished_at >= period.begins,
-            DeletionRequest.finished_at < period.ends,
-        )
-    ).all()
+    return session.scalars(select(DeletionRequest).where(*ended_within(period, laws))).all()
+
+
+def ended_within(period: Period, laws: Laws) -> tuple[ColumnElement[bool], ...]:
+    """What holds for requests under these laws that came to their end within the period."""
+    return (
+        DeletionRequest.law.in_(laws),
+        DeletionRequest.finished_at >= period.begins,
+        DeletionRequest.finished_at < period.ends,
+    )
 
 
 def counted(
     session: Session, period: Period, ended: Sequence[DeletionRequest], laws: Laws
 ) -> Requests:
     states = [request.state for request in ended]
-    completed = {request.id for request in ended if request.state is RequestState.COMPLETED}
-    part = len(in_part(session, completed))
+    completed = states.count(RequestState.COMPLETED)
+    part = completed_in_part(session, period, laws)
     no_data = states.count(RequestState.COMPLETED_NO_DATA)
     return Requests(
         open_before=open_at(session, period.begins, laws),
         received=received_before(session, period.ends, laws)
         - received_before(session, period.begins, laws),
-        complied=len(completed) + no_data,
-        complied_whole=len(completed) - part,
+        complied=completed + no_data,
+        complied_whole=completed - part,
         complied_part=part,
         no_data=no_data,
         denied=states.count(RequestState.DENIED),
@@ -199,13 +201,15 @@ def counted(
     )
 
 
-def in_part(session: Session, completed: set[UUID]) -> Sequence[UUID]:
-    """Those completed requests of which an erasure was cancelled."""
+def completed_in_part(session: Session, period: Period, laws: Laws) -> int:
+    """How many were completed within the period though an erasure of theirs was cancelled."""
     left_out = exists().where(
         Erasure.request_id == DeletionRequest.id, Erasure.state == ErasureState.CANCELLED
     )
-    query = select(DeletionRequest.id).where(DeletionRequest.id.in_(completed), left_out)
-    return session.scalars(query).all()
+    query = select(func.count()).where(
+        DeletionRequest.state == RequestState.COMPLETED, *ended_within(period, laws), left_out
+    )
+    return session.scalar(query) or 0
 
 
 def received_before(session: Session, moment: datetime, laws: Laws) -> int:
