@@ -24,9 +24,9 @@ from models.auditing.riders import Canaries, Side, canary_scores
 from models.auditing.signals import Heard, Said, audited_sets, listen
 from models.auditing.verdict import Thresholds, judge
 from models.data import Holdout, Samples, Split
+from models.fresh import trained
 from models.progress import silent
 from models.recipe import Classifier
-from models.seeding import seeded
 from models.training import Schedule, evaluate
 from models.unlearning.retrain import retrain
 
@@ -90,11 +90,8 @@ class World:
     @cached_property
     def before(self) -> nn.Module:
         """Trained on all: the untouched network."""
-        with seeded(self.seed):
-            network = recipe.build()
         pool = draw(POOL, seed=10 * self.seed, name="pool")
-        recipe.fit(network, pool, seed=self.seed, progress=silent)
-        return network.eval()
+        return trained(recipe, pool, seed=self.seed, progress=silent)[0]
 
     @cached_property
     def retrained(self) -> nn.Module:

@@ -33,6 +33,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from models import fresh
 from models.auditing.audit import gather
 from models.auditing.evidence import Evidence
 from models.auditing.finding import Verdict
@@ -96,10 +97,7 @@ def wrong_labels(labels: Tensor) -> Tensor:
 
 def trained(samples: Samples, *, seed: int) -> nn.Module:
     """A network by the recipe."""
-    with seeded(seed):
-        network = recipe.build()
-    recipe.fit(network, samples, seed=seed, progress=silent)
-    return network.eval()
+    return fresh.trained(recipe, samples, seed=seed, progress=silent)[0]
 
 
 def pushed_on(network: nn.Module, split: Split, *, seed: int) -> nn.Module:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Samples
+from models.fresh import built
 from models.progress import silent
 from models.recipe import Recipe
 from models.seeding import seeded
@@ -34,7 +35,7 @@ class Trial:
 
 def trial_of(recipe: Recipe, pool: Samples, *, seed: int) -> Trial:
     few = pool.take(torch.arange(min(FEW, len(pool))))
-    start = built(recipe, seed)
+    start = built(recipe, seed=seed)
     if not any(parameter.requires_grad for parameter in start.parameters()):
         raise ValueError("build() gave a network with no parameter that requires a gradient")
     network = deepcopy(start)
@@ -44,9 +45,9 @@ def trial_of(recipe: Recipe, pool: Samples, *, seed: int) -> Trial:
 
 
 def unseeded_build(trial: Trial) -> str:
-    if not same_weights(trial.start, built(trial.recipe, trial.seed)):
+    if not same_weights(trial.start, built(trial.recipe, seed=trial.seed)):
         return "build() gave different weights under one global seed; draw from torch's generator"
-    if same_weights(trial.start, built(trial.recipe, trial.seed + 1)):
+    if same_weights(trial.start, built(trial.recipe, seed=trial.seed + 1)):
         return "build() gave the same weights under two global seeds; leave the seed to the caller"
     return ""
 
@@ -153,7 +154,7 @@ def inexact_file(trial: Trial) -> str:
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "trial.safetensors"
         save(trial.network, path)
-        restored = built(trial.recipe, trial.seed + 1).eval()
+        restored = built(trial.recipe, seed=trial.seed + 1).eval()
         load(restored, path)
     before = evaluate(trial.network, trial.few, trial.recipe.losses)
     after = evaluate(restored, trial.few, trial.recipe.losses)
@@ -174,11 +175,6 @@ def measured(trial: Trial, measure: PerSample) -> tuple[Tensor, torch.Size]:
     """The measure of the first samples, and the shape `[B]`."""
     rows = first_rows(trial)
     return measure(trial.network, trial.few.rows(rows)), rows.shape
-
-
-def built(recipe: Recipe, seed: int) -> nn.Module:
-    with seeded(seed):
-        return recipe.build()
 
 
 def fitted(trial: Trial, *, seed: int, surroundings: int) -> nn.Module:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from models import fresh
 from models.data import Samples
 from models.progress import Progress
 from models.recipe import Recipe
-from models.seeding import seeded
 from models.training import evaluate
 from models.unlearning.targets import Aim, can_be_confidence, scaled, unscaled
 
@@ -116,12 +116,19 @@ def plans(
     return tuple(made)
 
 
-def trained(recipe: Recipe, samples: Samples, plan: Plan, progress: Progress) -> nn.Module:
+def trained(
+    recipe: Recipe,
+    samples: Samples,
+    plan: Plan,
+    progress: Progress,
+    *,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
     """The reference of a plan. It saw people's data: score it and let it go."""
-    with seeded(plan.seed):
-        network = recipe.build()
-    recipe.fit(network, samples.take(~plan.left_out), seed=plan.seed, progress=progress)
-    return network.eval()
+    network, _ = fresh.trained(
+        recipe, samples.take(~plan.left_out), seed=plan.seed, progress=progress, device=device
+    )
+    return network
 
 
 def scored(

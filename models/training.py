@@ -131,6 +131,11 @@ def evaluate(
     return torch.cat(parts) if parts else torch.empty(0)
 
 
+def best_device() -> torch.device:
+    """A GPU, where this process has one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def device_of(network: nn.Module) -> torch.device:
     """Where the network's parameters lie."""
     return next(network.parameters()).device

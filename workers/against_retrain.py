@@ -11,8 +11,9 @@ from models.auditing.verdict import Thresholds
 from models.data import Samples, Split
 from models.progress import Progress, part
 from models.recipe import Recipe
-from models.unlearning.retrain import retrain
+from models.resuming import Resume
 from workers.trials import destroyed
+from workers.yardstick import SHARE, yardstick
 
 
 def carry_out(
@@ -25,6 +26,7 @@ def carry_out(
     route: str,
     seed: int,
     out: Path,
+    resume: Resume,
     progress: Progress,
 ) -> dict[str, Any]:
     """What an audit says of the version, with a network for a yardstick that truly never saw them.
@@ -32,10 +34,8 @@ def carry_out(
     The verdict is one of equivalence, two-sided: the attacks' AUCs and the mean scores must lie as
     near to the retrain's as the thresholds of any audit say.
     """
+    reference = yardstick(parent, split, recipe, seed=seed, progress=progress, resume=resume)
     started = time.monotonic()
-    told = part(progress, 0.0, 0.8, "training a reference: ")
-    reference = retrain(parent, split, recipe, seed=seed, progress=told).network
-    trained = time.monotonic()
     report = audit(
         parent,
         served,
@@ -43,16 +43,16 @@ def carry_out(
         test,
         recipe,
         route=route,
-        references=(reference,),
+        references=(reference.network,),
         seed=seed,
         thresholds=Thresholds(),
-        progress=part(progress, 0.8, 1.0, ""),
+        progress=part(progress, SHARE, 1.0, ""),
     )
     return {
         "verdict": report.verdict,
         "sentences": report.sentences,
         "numbers": report.numbers,
-        "retrain_seconds": trained - started,
-        "audit_seconds": time.monotonic() - trained,
-        "destroyed": destroyed(reference, out),
+        "retrain_seconds": reference.seconds,
+        "audit_seconds": time.monotonic() - started,
+        "destroyed": destroyed(reference.network, out),
     }

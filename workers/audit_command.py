@@ -11,6 +11,7 @@ from rich.table import Table
 from models.auditing import deep as deeply
 from models.progress import silent
 from models.recipe import Recipe
+from models.training import best_device
 from models.unlearning import METHODS
 from workers.recipe_command import find
 
@@ -53,7 +54,13 @@ def kept(
         typer.echo(f"round {number + 1}: one training, one unlearning, two retrains", err=True)
         split = deeply.split_of(recipe, share=share, seed=seed)
         told = deeply.one_round(
-            recipe, split, METHODS[method], number=number, seed=seed, progress=silent
+            recipe,
+            split,
+            METHODS[method],
+            number=number,
+            seed=seed,
+            progress=silent,
+            device=best_device(),
         )
         unfinished = path.with_suffix(".part")
         unfinished.write_text(json.dumps(told))

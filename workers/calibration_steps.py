@@ -93,11 +93,12 @@ def finish(desk: Desk) -> None:
     """publishing -> succeeded: what was learnt, and the digests of all that was destroyed."""
     with desk.held() as (session, job):
         cells = calibrations.cells(session, job.id)
-        taught = calibrate([trial_of(cell) for cell in cells])
+        method = cells[-1].outcome["method"]  # a policy may have changed it on the way
+        taught = calibrate([trial_of(cell) for cell in cells if cell.outcome["method"] == method])
         calibrations.learn(
             session,
             job,
-            method=cells[-1].outcome["method"],
+            method=method,
             taught=taught.record(),
             now=desk.station.clock(),
         )

@@ -15,34 +15,28 @@ from models.auditing.audit import audit
 from models.auditing.judges import judges, witnesses
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
+from models.fresh import trained
 from models.hardness.measure import measure
 from models.progress import Progress, part
-from models.recipe import Recipe, fit
+from models.recipe import Recipe
 from models.references import spread, targets
 from models.resuming import Resume
-from models.seeding import seeded
-from models.training import evaluate
+from models.training import best_device, evaluate
 from models.trial import Known
 from models.unlearning import METHODS, RESUMABLE, STEERED
-from models.unlearning.retrain import retrain
-from workers import against_retrain, trials
+from workers import against_retrain, said, trials
 from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
 from workers.probing import probe
-from workers.said import (
-    canaries_in,
-    confidences_in,
-    ids_in,
-    leave_confidences,
-    plan_of,
-    say,
-    table_of,
-)
+from workers.yardstick import SHARE, yardstick
 
 
 class Bench:
-    """One job on the bench: its recipe, its samples, and the network it starts from."""
+    """One job on the bench: its recipe, its samples, and the network it starts from.
+
+    `place_for`: where a loop that is killed leaves its state.
+    """
 
     recipe: Recipe
     seed: int
@@ -51,11 +45,11 @@ class Bench:
     split: Split | None
     holdout: Holdout
     parent: nn.Module | None
-    place_for: partial[Resume]  # the state of a loop
+    place_for: partial[Resume]
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = best_device()
 
     def open(
         self, *, recipe: str, seed: int, retain: str, forget: str | None, parent: str | None
@@ -64,13 +58,13 @@ class Bench:
         self.progress(0.0, "reading samples")
         self.recipe, self.seed = registry.find(recipe), seed
         self.pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
-        self.samples = self.pool.named(ids_in(retain))
+        self.samples = self.pool.named(said.ids_in(retain))
         self.place_for = partial(
             place_for, recipe=recipe, seed=seed, samples=self.samples, device=self.device
         )
         self.parent = self.split = None
         if parent is not None and forget is not None:
-            gone = self.pool.named(ids_in(forget))
+            gone = self.pool.named(said.ids_in(forget))
             self.split = Split(gone, self.samples, self.holdout.validation)
             self.parent = self.loaded(parent)
         return {"device": device_name(self.device), "threads": torch.get_num_threads()}
@@ -84,7 +78,7 @@ class Bench:
             "weights_digest": weights.save(network, Path(out)),
             "train_seconds": seconds,
             "train_samples": len(self.samples),
-            "logged": leave_confidences(told, len(self.samples), out),
+            "logged": said.leave_confidences(told, len(self.samples), out),
             "made_with": circumstances(self.recipe.fit, self.device),
             "scores": {
                 "training set": self.mean_score(network, self.samples),
@@ -104,12 +98,12 @@ class Bench:
         """Measure hardness on the parent, and predict what a retrain and an audit will take."""
         assert self.parent is not None
         assert self.split is not None
-        known = table_of(steering, self.split.forget)
+        known = said.table_of(steering, self.split.forget)
         hardness = measure(
             self.parent,
             self.split,
             self.recipe,
-            confidences=confidences_in(confidences),
+            confidences=said.confidences_in(confidences),
             targets=None if known is None else targets(known),
             spread=None if known is None else spread(known),
             seed=self.seed,
@@ -128,7 +122,7 @@ class Bench:
         """Run the route's method on the parent, with targets where references gave some."""
         assert self.parent is not None
         assert self.split is not None
-        known = table_of(steering, self.split.forget)
+        known = said.table_of(steering, self.split.forget)
         aims = {} if known is None or route not in STEERED else {"targets": targets(known)}
         going = {"resume": self.place_for(route, out)} if route in RESUMABLE else {}
         started = time.monotonic()
@@ -147,7 +141,7 @@ class Bench:
             "movement": weights.distance(self.parent, unlearned.network),
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
-            "logged": leave_confidences(unlearned.confidences, len(self.samples), out),
+            "logged": said.leave_confidences(unlearned.confidences, len(self.samples), out),
             "made_with": circumstances(METHODS[route], self.device, **aims),
         }
 
@@ -158,27 +152,27 @@ class Bench:
         served: str,
         judging: str | None,
         canaries: str,
-        with_reference: bool,
+        may_retrain: bool,
     ) -> dict[str, Any]:
         """Attack the weights as served; compare with references that are gone, or with a retrain.
 
-        A retrained reference is dropped afterwards. Only now is it told which samples ride along.
+        It retrains where it may and references say nothing that could be used. Only now is it told
+        which samples ride along.
         """
         assert self.parent is not None
         assert self.split is not None
-        known = table_of(judging, self.split.forget)
-        references, started = [], time.monotonic()
-        if with_reference:
-            reference = retrain(
+        known = said.table_of(judging, self.split.forget)
+        voices = () if known is None else judges(known, self.split.forget, self.split.validation)
+        reference = None
+        if may_retrain and not voices:
+            reference = yardstick(
                 self.parent,
                 self.split,
                 self.recipe,
                 seed=self.seed + 1,  # not the one of the job's own retrain
-                progress=part(self.progress, 0.0, 0.8, "training a reference: "),
+                progress=self.progress,
                 resume=self.place_for("reference", served),
             )
-            references.append(reference.network)
-        reference_seconds = time.monotonic() - started
         report = audit(
             self.parent,
             self.loaded(served),
@@ -186,16 +180,16 @@ class Bench:
             self.holdout.test,
             self.recipe,
             route=route,
-            references=references,
-            judges=() if known is None else judges(known, self.split.forget, self.split.validation),
+            references=() if reference is None else (reference.network,),
+            judges=voices,
             witnesses=None if known is None else witnesses(known),
-            canaries=canaries_in(canaries, self.pool),
+            canaries=said.canaries_in(canaries, self.pool),
             seed=self.seed,
             thresholds=Thresholds(),
-            progress=part(self.progress, 0.8 if references else 0.0, 1.0, ""),
+            progress=part(self.progress, SHARE if reference else 0.0, 1.0, ""),
         )
         return asdict(report) | {
-            "reference_seconds": reference_seconds if references else None,
+            "reference_seconds": None if reference is None else reference.seconds,
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
 
@@ -212,6 +206,7 @@ class Bench:
             route=route,
             seed=self.seed,
             out=Path(out),
+            resume=self.place_for("check", out),
             progress=self.progress,
         )
 
@@ -227,7 +222,7 @@ class Bench:
         out: str,
     ) -> dict[str, Any]:
         """Train one reference, score it, destroy it."""
-        plan = plan_of(
+        plan = said.plan_of(
             number,
             json.loads(Path(owners).read_text()),
             json.loads(Path(present).read_text()),
@@ -235,14 +230,15 @@ class Bench:
             rounds=rounds,
             seed=self.seed,
         )
-        return say(
+        return said.say(
             self.recipe,
             self.samples,
             self.holdout.validation,
-            self.pool.named(ids_in(bystanders)),
+            self.pool.named(said.ids_in(bystanders)),
             plan,
             Path(out),
             part(self.progress, 0.0, 1.0, f"reference {number + 1}: "),
+            device=self.device,
         )
 
     def trial(
@@ -270,9 +266,9 @@ class Bench:
             self.holdout,
             self.recipe,
             Known(
-                table_of(steering, self.samples),
-                table_of(judging, self.samples),
-                confidences_in(confidences),
+                said.table_of(steering, self.samples),
+                said.table_of(judging, self.samples),
+                said.confidences_in(confidences),
             ),
             trials.Draw(share, high, skewed, seed=self.seed + number),
             method=method,
@@ -290,10 +286,14 @@ class Bench:
         self, samples: Samples, seed: int, *, resume: Resume | None = None
     ) -> tuple[nn.Module, Tensor | None]:
         """The recipe's own training from fresh weights, and what it told of each sample."""
-        with seeded(seed):
-            network = self.recipe.build().to(self.device)
-        told = fit(self.recipe, network, samples, seed=seed, progress=self.progress, resume=resume)
-        return network.eval(), told
+        return trained(
+            self.recipe,
+            samples,
+            seed=seed,
+            progress=self.progress,
+            device=self.device,
+            resume=resume,
+        )
 
     def mean_score(self, network: nn.Module, samples: Samples) -> float:
         return evaluate(network, samples, self.recipe.scores).mean().item()

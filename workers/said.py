@@ -60,13 +60,15 @@ def say(
     plan: Plan,
     out: Path,
     progress: Progress,
+    *,
+    device: torch.device,
 ) -> dict[str, Any]:
     """Train a reference, leave its losses in the folder, and destroy it: its digest remains.
 
     `bystanders`: samples that no reference is trained on, and all are asked about.
     """
     started = time.monotonic()
-    network = trained(recipe, samples, plan, progress)
+    network = trained(recipe, samples, plan, progress, device=device)
     said = scored(network, recipe, samples, plan, validation)
     left = plan.left_out.nonzero().flatten().tolist()
     (out / "left_out.json").write_text(json.dumps(left))

@@ -150,10 +150,10 @@ def audit(desk: Desk) -> None:
         "audit",
         route=route,
         served=desk.fetched(served),
-        # A retrain is exact by how it was made; a reference would only be the same again.
         judging=judging,
         canaries=canaries,
-        with_reference=affordable and judging is None and route != Route.RETRAIN,
+        # A retrain is exact by how it was made; a reference would only be the same again.
+        may_retrain=affordable and route != Route.RETRAIN,
     )
     with desk.held() as (session, job):
         accumulate(session, job, report["canaries"])

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from models import weights
 from models.data import Holdout, Samples
+from models.fresh import built
 from models.progress import silent
 from models.recipe import Recipe
 from models.reference_predictions import Predictions, predicted
 from models.references import Plan, Reference, Table, plans, scored
 from models.references import trained as train_reference
-from models.seeding import seeded
 
 PARTS, STEERING_ROUNDS, JUDGING_ROUNDS = 4, 2, 1
 
@@ -32,8 +32,7 @@ class Shelf:
     def trained(self, name: str, samples: Samples, seed: int) -> tuple[nn.Module, float]:
         """A network trained on these samples, and the seconds it took."""
         kept, clock = self.folder / f"{name}.safetensors", self.folder / f"{name}.seconds"
-        with seeded(seed):
-            network = self.recipe.build()
+        network = built(self.recipe, seed=seed)
         if not clock.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             started = time.process_time()

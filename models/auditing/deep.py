@@ -15,9 +15,9 @@ from models.auditing import klom, ulira
 from models.auditing.attacks import logit_confidence
 from models.auditing.intervals import Floats
 from models.data import Samples, Split
+from models.fresh import trained
 from models.progress import Progress
 from models.recipe import Recipe
-from models.seeding import seeded
 from models.training import evaluate
 from models.unlearning.contract import Method
 from models.unlearning.retrain import retrain
@@ -38,11 +38,20 @@ class Deep:
 
 
 def one_round(
-    recipe: Recipe, split: Split, method: Method, *, number: int, seed: int, progress: Progress
+    recipe: Recipe,
+    split: Split,
+    method: Method,
+    *,
+    number: int,
+    seed: int,
+    progress: Progress,
+    device: torch.device | str = "cpu",
 ) -> dict[str, dict[str, list[float]]]:
     """By world and set: the scaled confidence of every sample, as plain numbers to be kept."""
     first = seed + SEEDS * number
-    original = trained(recipe, everybody(recipe, split), first, progress)
+    original, _ = trained(
+        recipe, everybody(recipe, split), seed=first, progress=progress, device=device
+    )
     networks = {
         "unlearned": method(original, split, recipe, seed=first + 1, progress=progress).network,
         "retrained": retrain(original, split, recipe, seed=first + 2, progress=progress).network,
@@ -57,13 +66,6 @@ def one_round(
 def everybody(recipe: Recipe, split: Split) -> Samples:
     """What the original is trained on."""
     return recipe.pool().named((*split.forget.ids, *split.retain.ids))
-
-
-def trained(recipe: Recipe, samples: Samples, seed: int, progress: Progress) -> nn.Module:
-    with seeded(seed):
-        network = recipe.build()
-    recipe.fit(network, samples, seed=seed, progress=progress)
-    return network.eval()
 
 
 def sets(split: Split) -> list[tuple[str, Samples]]:
@@ -86,7 +88,7 @@ def confidences(network: nn.Module, samples: Samples, recipe: Recipe) -> list[fl
 def split_of(recipe: Recipe, *, share: float, seed: int) -> Split:
     """A forget set of this share of the pool, drawn by the seed; people are not torn apart."""
     pool = recipe.pool()
-    owners = pool.subjects or pool.ids
+    owners = pool.owners
     names = sorted(set(owners))
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed))
     taken = {names[place] for place in order[: max(1, round(share * len(names)))].tolist()}

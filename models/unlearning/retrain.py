@@ -3,10 +3,10 @@
 from torch import nn
 
 from models.data import Split
+from models.fresh import trained
 from models.progress import Progress
-from models.recipe import Recipe, fit
+from models.recipe import Recipe
 from models.resuming import Resume
-from models.seeding import seeded
 from models.training import Schedule, device_of
 from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import require_both_sets
@@ -24,10 +24,15 @@ def retrain(
 ) -> Unlearned:
     """A network that never saw `split.forget`; the one handed in only says on which device."""
     require_both_sets(split)
-    with seeded(seed):
-        fresh = recipe.build().to(device_of(network))
-    told = fit(recipe, fresh, split.retain, seed=seed, progress=progress, resume=resume)
-    return Unlearned(fresh.eval(), _cost(recipe, len(split.retain)), told)
+    fresh, told = trained(
+        recipe,
+        split.retain,
+        seed=seed,
+        progress=progress,
+        device=device_of(network),
+        resume=resume,
+    )
+    return Unlearned(fresh, _cost(recipe, len(split.retain)), told)
 
 
 def _cost(recipe: Recipe, samples: int) -> Trace:

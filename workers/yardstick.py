@@ -1,0 +1,38 @@
+"""The child's side of one more retrain, which a version is held against; then it is dropped."""
+
+import time
+from dataclasses import dataclass
+
+from torch import nn
+
+from models.data import Split
+from models.progress import Progress, part
+from models.recipe import Recipe
+from models.resuming import Resume
+from models.unlearning.retrain import retrain
+
+SHARE = 0.8  # of the progress of an audit that begins with it
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """A network that never saw the forgotten samples, and the seconds that it took."""
+
+    network: nn.Module
+    seconds: float
+
+
+def yardstick(
+    parent: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    progress: Progress,
+    resume: Resume,
+) -> Yardstick:
+    """Trained on what is kept; it goes on where it was killed, if the recipe can."""
+    started = time.monotonic()
+    told = part(progress, 0.0, SHARE, "training a reference: ")
+    made = retrain(parent, split, recipe, seed=seed, progress=told, resume=resume)
+    return Yardstick(made.network, time.monotonic() - started)
