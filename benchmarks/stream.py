@@ -14,7 +14,6 @@ The audit's word is not followed here, or it would hide drift by retraining.
     python -m benchmarks.stream careers
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,7 +75,6 @@ class Checked:
     retrained: int
     test: float
     band: tuple[float, ...]
-    seconds: float
 
 
 def begun(folder: Path, data: str, samples: Samples) -> Line:
@@ -134,24 +132,20 @@ def stream(data: str, way: str, folder: Path, people: int) -> Iterator[Checked]:
     order = sorted(set(pool.owners))
     Random(ORDER).shuffle(order)
     line, retrained, gone = begun(folder / "generation-0", data, pool), 0, list[str]()
-    seconds = 0.0
     for done in range(1, ROUNDS + 1):
         ids = of_people(pool, order[(done - 1) * people : done * people])
         console.print(f"{data}, {way}: round {done}, {retrained} retrains", end="\r")
-        started = time.process_time()
         route = forget(line, ids, way)
         gone += ids
         if route is Route.RETRAIN:
             retrained += 1
             line = begun(folder / f"{way}-{done}", data, without(pool, gone))
-        seconds += time.process_time() - started
         if done % CHECKED_EVERY == 0:
             yield Checked(
                 done,
                 retrained,
                 score(line, line.network),
                 band(line, without(pool, gone), folder, done),
-                seconds,
             )
 
 

@@ -103,13 +103,20 @@ class Split:
 def row_batches(
     count: int, size: int, *, generator: torch.Generator | None = None
 ) -> Iterator[Tensor]:
-    """Places 0..count-1 in pieces of at most `size`, shuffled where a generator is given."""
+    """Places 0..count-1 in pieces of at most `size`, shuffled where a generator is given.
+
+    No places, no pieces: a batch of nothing is more than some networks can bear.
+    """
+    if count == 0:
+        return iter(())
     order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
     return iter(order.split(size))
 
 
 def endless_row_batches(count: int, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
     """Pass after pass over places 0..count-1, each shuffled anew, in pieces of at most `size`."""
+    if count == 0:
+        raise ValueError("there is nothing to pass over")
     while True:
         yield from row_batches(count, size, generator=generator)
 

@@ -5,18 +5,20 @@ import time
 import torch
 from torch import nn
 
-from models.auditing.signals import RETAIN_CAP
+from models.auditing.signals import RETAIN_CAP, in_one_pass
 from models.data import Holdout, Split
 from models.recipe import Recipe
 from models.training import evaluate
 
 
 def audit_seconds(parent: nn.Module, split: Split, holdout: Holdout, recipe: Recipe) -> float:
-    """Seconds of forward passes: two networks, two measures, every set (some of retain)."""
+    """Seconds of forward passes: two networks, each measure, every set (some of retain)."""
     validation, test = holdout.validation, holdout.test
     evaluate(parent, validation.take(torch.arange(1)), recipe.losses)  # warms up
     started = time.monotonic()
     evaluate(parent, validation, recipe.losses)
     per_sample = (time.monotonic() - started) / len(validation)
-    scored = len(split.forget) + len(validation) + len(test) + RETAIN_CAP
-    return 4 * scored * per_sample
+    retain = min(len(split.retain), RETAIN_CAP)
+    scored = len(split.forget) + retain + len(validation) + len(test)
+    passes = 1 if in_one_pass(recipe) else 2
+    return 2 * passes * scored * per_sample

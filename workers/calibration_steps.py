@@ -32,7 +32,7 @@ def try_one(desk: Desk) -> None:
             give_up(desk, session, job)
             return
         if live.id != job.parent_version_id:
-            let_go(session, job)
+            jobs.let_go(session, job)  # the next claim goes on with the version that is live then
             return
         method = method_of(job)
         samples = desk.assignment.samples
@@ -68,25 +68,13 @@ def keep(desk: Desk, session: Session, job: Job, number: int, outcome: dict[str,
     job.attempt = 1  # the claim is doing well
     gone = desk.assignment.samples & datasets.tombstones(session, job.model.dataset_id)
     if gone or jobs.others_wait(session, job, now=desk.station.clock()):
-        let_go(session, job)
-
-
-def let_go(session: Session, job: Job) -> None:
-    """Give the job back as it is: the next claim goes on with the version that is live then."""
-    job.attempt = 0
-    jobs.release(session, job)
+        jobs.let_go(session, job)
 
 
 def give_up(desk: Desk, session: Session, job: Job) -> None:
     """There is nothing left to calibrate."""
-    endings.abandon(
-        session,
-        job,
-        JobState.CANCELLED,
-        now=desk.station.clock(),
-        retry_seconds=0.0,
-        reason="the model has no live version any more",
-    )
+    reason = "the model has no live version any more"
+    endings.call_off(session, job, now=desk.station.clock(), reason=reason)
 
 
 def finish(desk: Desk) -> None:

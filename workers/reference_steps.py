@@ -77,8 +77,7 @@ def keep(
     job.run = {"seconds": [*(job.run or {}).get("seconds", []), made["seconds"]]}
     job.attempt = 1  # the claim is doing well
     if gone & desk.assignment.samples or jobs.others_wait(session, job, now=desk.station.clock()):
-        job.attempt = 0
-        jobs.release(session, job)
+        jobs.let_go(session, job)
 
 
 def generation_of(session: Session, job: Job) -> ModelVersion:
@@ -94,14 +93,8 @@ def over(session: Session, job: Job, generation: ModelVersion) -> bool:
 
 def give_up(desk: Desk, session: Session, job: Job) -> None:
     """The model was trained anew: these references would say nothing of its versions."""
-    endings.abandon(
-        session,
-        job,
-        JobState.CANCELLED,
-        now=desk.station.clock(),
-        retry_seconds=0.0,
-        reason="the model was trained anew meanwhile",
-    )
+    reason = "the model was trained anew meanwhile"
+    endings.call_off(session, job, now=desk.station.clock(), reason=reason)
 
 
 def finish(desk: Desk) -> None:

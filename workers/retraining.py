@@ -22,8 +22,7 @@ def leaves_out_more(desk: Desk, session: Session, job: Job) -> bool:
     late = not desk.assignment.retrains and bool(latecomers.samples(session, job))
     again = late or canary_renewal.renew(session, job, now=desk.station.clock())
     if again:
-        job.attempt = 0  # the claim that led here did not fail
-        jobs.release(session, job)
+        jobs.let_go(session, job)
     return again
 
 

@@ -68,14 +68,7 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
         if job.kind is JobKind.CALIBRATE:
             calibrations.follow(session, job)
         if job.kind is JobKind.CHECK and (reason := checks.impossible(session, job)):
-            endings.abandon(
-                session,
-                job,
-                JobState.CANCELLED,
-                now=station.clock(),
-                retry_seconds=0.0,
-                reason=reason,
-            )
+            endings.call_off(session, job, now=station.clock(), reason=reason)
             return None
         if latecomers.about_to_retrain(job):
             latecomers.leave_out(session, job)
@@ -109,8 +102,7 @@ def drained(desk: Desk) -> bool:
             return False
         job = jobs.get(session, desk.assignment.job_id)
         if job.fence == desk.assignment.fence and job.state in ACTIVE_JOB_STATES:
-            job.attempt = 0  # the claim that led here did not fail
-            jobs.release(session, job)
+            jobs.let_go(session, job)
         return True
 
 

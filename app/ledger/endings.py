@@ -53,6 +53,11 @@ def cancel(session: Session, job: Job, *, now: datetime, retry_seconds: float) -
     )
 
 
+def call_off(session: Session, job: Job, *, now: datetime, reason: str) -> None:
+    """End a job that has lost its purpose; its erasures can be batched again at once."""
+    abandon(session, job, JobState.CANCELLED, now=now, retry_seconds=0.0, reason=reason)
+
+
 def fail_attempt(
     session: Session,
     job: Job,

@@ -248,6 +248,12 @@ def release(session: Session, job: Job, *, not_before: datetime | None = None) -
     job.not_before = not_before
 
 
+def let_go(session: Session, job: Job) -> None:
+    """Give back a job whose claim did well: the next one is a first attempt."""
+    job.attempt = 0
+    release(session, job)
+
+
 def finish(session: Session, job: Job, state: JobState, *, now: datetime, **facts: Json) -> None:
     """Bring a job to its end; what it stored and has not published is to be removed."""
     move(session, job, state, now=now, **facts)

@@ -120,8 +120,7 @@ def train_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> 
         jobs.finish(session, job, JobState.FAILED, now=now, reason="nothing_left", owner="operator")
         return
     move(session, job, JobState.TRAINING, now=now, forgotten_meanwhile=len(buried))
-    job.attempt = 0  # the claim that led here did not fail
-    jobs.release(session, job)
+    jobs.let_go(session, job)
 
 
 def publish_uploaded(

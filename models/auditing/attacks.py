@@ -54,8 +54,8 @@ class Separation:
         if noise**2 <= self.forgotten_variance:
             return self
         error = (noise**2 + self.unseen_variance) ** 0.5
-        half = z_of(confidence) * error
         middle = self.interval.estimate
+        half = max(z_of(confidence) * error, middle - self.interval.low)  # few samples: t is wider
         return replace(
             self,
             interval=Interval(middle, middle - half, middle + half),

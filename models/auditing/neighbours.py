@@ -86,6 +86,8 @@ def neighbours(
     strata = split.retain.strata
     usable = torch.from_numpy(matched(strata.numpy(), before.unseen.strata))
     usable &= torch.isin(strata, split.forget.strata)
+    if not usable.any():
+        return None  # whole strata are forgotten
     kept = capped(split.retain.take(usable), seed=seed, most=CANDIDATES)
     forget = capped(split.forget, seed=seed)
     lie, theirs = (

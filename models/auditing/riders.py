@@ -51,17 +51,18 @@ def canary_scores(losses: Floats, canaries: Canaries, unseen: Signals) -> Floats
     samples of the same stratum, or of all where it has none. No coin enters, so that the scores of
     canaries in and out can change places.
     """
-    known, strata = sureness(unseen.losses), canaries.strata
+    densities = bool((losses < 0).any() or (unseen.losses < 0).any())
+    known, strata = sureness(unseen.losses, densities=densities), canaries.strata
     level = np.full(len(losses), known.mean())
     for stratum in np.unique(unseen.strata):
         level[strata == stratum] = known[unseen.strata == stratum].mean()
-    beyond = sureness(losses) - level
+    beyond = sureness(losses, densities=densities) - level
     return np.bincount(canaries.owners, weights=beyond) / np.bincount(canaries.owners)
 
 
-def sureness(losses: Floats) -> Floats:
+def sureness(losses: Floats, *, densities: bool) -> Floats:
     """Higher for members: the scaled confidence, or the negated loss where losses are densities."""
-    return -losses if (losses < 0).any() else logit_confidence(losses)
+    return -losses if densities else logit_confidence(losses)
 
 
 def canary_report(

@@ -128,6 +128,20 @@ def coverage_of_auc(shift: float) -> float:
     return float(np.mean([covers() for _ in range(600)]))
 
 
+@given(seed=st.integers(0, 99), noise=st.floats(0, 0.5), count=st.integers(2, 30))
+def test_more_noise_never_narrows_an_interval(seed: int, noise: float, count: int) -> None:
+    chance = np.random.default_rng(seed)
+    placed = placements(
+        chance.normal(size=count), strata(count, 1), chance.normal(size=40), strata(40, 1)
+    )
+    plain = separation(placed, confidence=0.9)
+
+    noisy = plain.at_least(noise, confidence=0.9).interval
+
+    assert noisy.low <= plain.interval.low
+    assert noisy.high >= plain.interval.high
+
+
 def test_chance_is_covered_as_often_as_promised() -> None:
     assert coverage_of_auc(shift=0.0) == pytest.approx(0.9, abs=0.03)
 

@@ -139,6 +139,13 @@ def test_a_pass_visits_every_place_once(count: int, size: int, seed: int | None)
     assert all(len(piece) <= size for piece in pieces)
 
 
+def test_nothing_cannot_be_passed_over_without_end() -> None:
+    pieces = endless_row_batches(0, 4, generator=torch.Generator())
+
+    with pytest.raises(ValueError, match="nothing"):
+        next(pieces)
+
+
 def test_endless_passes_are_each_complete_and_freshly_shuffled() -> None:
     pieces = endless_row_batches(10, 4, generator=torch.Generator().manual_seed(0))
 

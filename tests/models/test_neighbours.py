@@ -102,6 +102,13 @@ def test_too_few_people_say_nothing() -> None:
     assert found(blobs.trained(), replace(split, retain=one)) is None
 
 
+def test_where_a_whole_class_is_forgotten_nothing_is_said_of_its_neighbours() -> None:
+    split = blobs.make_split(FORGOTTEN)
+    kept = ~torch.isin(split.retain.strata, split.forget.strata.unique())
+
+    assert found(blobs.trained(), replace(split, retain=split.retain.take(kept))) is None
+
+
 def test_people_who_err_with_all_their_samples_weigh_as_people() -> None:
     alone = np.array([1.0, -1.0, 1.0, -1.0]) / 4
 

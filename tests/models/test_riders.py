@@ -172,3 +172,11 @@ def test_losses_that_are_densities_are_taken_as_they_are() -> None:
     scores = canary_scores(np.array([-1.0, -3.0]), canaries, unseen([-2.0, -2.0], [0, 0]))
 
     np.testing.assert_allclose(scores, [-1.0, 1.0])
+
+
+def test_one_density_above_one_makes_densities_of_all() -> None:
+    canaries = make_canaries(2, owners=[0, 1], strata=[0, 0])
+
+    scores = canary_scores(np.array([1.0, 3.0]), canaries, unseen([-2.0, 2.0], [0, 0]))
+
+    np.testing.assert_allclose(scores, [-1.0, -3.0])
