@@ -113,7 +113,7 @@ def calibration(seen: Iterable[dict[str, bool]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=200)
-    parser.add_argument("--first", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     seeds = range(args.first, args.first + args.worlds)

@@ -158,8 +158,8 @@ def targets(of_forget: Table) -> Tensor:
 
     Values are averaged as logits of the confidence: there unseen values are nearly normal (Carlini
     et al., section 6), while mean losses are ruled by their tail. References were trained on less
-    than the network that is served and err a little upwards; moving them all by their difference on
-    held-out samples takes that off random sets, but errs more on single people
+    than the network that is served and err a little upwards on random sets; moving them all by
+    their difference on held-out samples helps little there, and errs more on single people
     (benchmarks/results/references.txt).
     """
     out, losses = of_forget.left_out, of_forget.losses

@@ -99,6 +99,14 @@ def resident(pid: int) -> int:
     try:
         child = psutil.Process(pid)
         family = [child, *child.children(recursive=True)]
-        return sum(member.memory_info().rss for member in family)
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(held(member) for member in family)
+
+
+def held(process: psutil.Process) -> int:
+    """Bytes of memory; 0 once it is gone, which a child may be between two looks."""
+    try:
+        return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
         return 0

@@ -109,7 +109,7 @@ def cost(plan: dict[str, Any]) -> str:
     taking = "" if plan["seconds"] is None else f", some {duration(plan['seconds'])} here"
     return (
         f"{plan['trials']} trials, each unlearned, retrained and audited: "
-        f"about {plan['retrains']:g} retrains{taking}."
+        f"about {plan['retrains']:g} retrains{taking}, and the audits' forward passes."
     )
 
 

@@ -30,8 +30,8 @@ class Kind:
 
 # Size × memorization × skew. Each is retrained once, unlearned once and audited.
 CELLS = tuple(Kind(*kind) for kind in product((0.01, 0.05), (False, True), (False, True)))
-# In retrains: those of the trials, and an eighth of one for each unlearning and its audit, which is
-# what the benchmark's default takes.
+# In retrains: those of the trials, and an eighth of one for each unlearning, which is what the
+# benchmark's default takes. Audits are forward passes and come on top.
 COST = len(CELLS) * (1 + 1 / 8)
 
 
