@@ -24,7 +24,10 @@ class Plan(BaseModel):
     """What a calibration would take."""
 
     trials: int = Field(description="Each is unlearned, retrained and audited.", examples=[8])
-    retrains: float = Field(description="What it costs, in retrains; the audits' forward passes come on top.", examples=[9.0])
+    retrains: float = Field(
+        description="What it costs, in retrains; the audits' forward passes come on top.",
+        examples=[9.0],
+    )
     seconds: float | None = Field(
         description="The same in seconds, from the last training that was timed; null without one."
     )
