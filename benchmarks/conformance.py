@@ -2,10 +2,11 @@
 
 Worlds of `known_answers.py`, each with its own samples and networks. First what the verdict is on
 an untouched network, on an exact retrain and on one that was pushed too far, with a reference and
-without; then how often tests with a nominal level of 5 % reject a true retrain:
+without; then how often tests reject a true retrain, at a nominal level of 5 % and, in the plot, at
+others:
 
 - `coins`: the randomisation test of riders, on canaries that the retrain never saw;
-- `loss`, `spread`: the 95 % interval of an attack's leak leaves out zero.
+- `loss`, `spread`: the interval of an attack's leak, at 95 % for a level of 5 %, leaves out zero.
 
 What the worlds share is that an untouched network remembers. Where nothing is memorized, no attack
 can tell it from a retrain, and it rightly passes (`clean` in results/verdict_conformance.txt): only
@@ -17,21 +18,24 @@ the weights' movement tells there that nothing was run.
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from benchmarks.known_answers import World, found
 from models.auditing.coin_test import randomisation
 from models.auditing.finding import Verdict
-from models.auditing.intervals import clopper_pearson
+from models.auditing.intervals import Interval, clopper_pearson
 from models.auditing.riders import Side
 
-RESULTS = Path(__file__).parent / "results" / "conformance.txt"
+RESULTS = Path(__file__).parent / "results"
 LEVEL = 0.05
+LEVELS = (0.02, LEVEL, 0.1, 0.2, 0.3, 0.5)
 LINE = "{:<10} {:<15} {:>5} {:>13} {:>9}   {:<12} {:<16} {}"
 RATE = "{:<10} {:>9}   {:<16}  {}"
 DUE = {
@@ -42,7 +46,8 @@ DUE = {
 }
 
 Answers = dict[tuple[str, str], Verdict]
-Seen = tuple[Answers, dict[str, bool]]
+Rejected = dict[float, dict[str, bool]]  # by level and test
+Seen = tuple[Answers, Rejected]
 
 
 def one_world(seed: int) -> Seen:
@@ -67,12 +72,18 @@ def answers(world: World) -> Answers:
     return given
 
 
-def rejections(world: World) -> dict[str, bool]:
+def rejections(world: World) -> Rejected:
     scores, sides = world.coins()
     side = np.array(sides)
     p = randomisation(scores[side == Side.RIDES], scores[side == Side.OUT], seed=world.seed)
-    leaks = world.leaks_of_retrain(confidence=1 - LEVEL)
-    return {"coins": p <= LEVEL} | {str(leak.attack): found(leak.after) for leak in leaks}
+    return {
+        level: {"coins": p <= level}
+        | {
+            str(leak.attack): found(leak.after)
+            for leak in world.leaks_of_retrain(confidence=1 - level)
+        }
+        for level in LEVELS
+    }
 
 
 def known_answers(seen: Iterable[Answers]) -> str:
@@ -98,16 +109,50 @@ def known_answers(seen: Iterable[Answers]) -> str:
     return "\n".join(lines)
 
 
-def calibration(seen: Iterable[dict[str, bool]]) -> str:
+def rates(rejected: Sequence[Rejected]) -> dict[str, dict[float, Interval]]:
+    """By test and level: how often a true retrain is rejected."""
+    return {
+        name: {
+            level: clopper_pearson(
+                sum(one[level][name] for one in rejected), len(rejected), confidence=0.95
+            )
+            for level in LEVELS
+        }
+        for name in rejected[0][LEVEL]
+    }
+
+
+def calibration(found: Mapping[str, Mapping[float, Interval]]) -> str:
     """How often each nominal 5 % test rejects a true retrain."""
-    rejected = list(seen)
     lines = [RATE.format("test", "rejects", "95 % interval", "due")]
-    for name in rejected[0]:
-        hits = sum(one[name] for one in rejected)
-        rate = clopper_pearson(hits, len(rejected), confidence=0.95)
+    for name, by_level in found.items():
+        rate = by_level[LEVEL]
         told = f"{rate.low:.3f} to {rate.high:.3f}"
         lines.append(RATE.format(name, f"{rate.estimate:.3f}", told, "0.03 to 0.07"))
     return "\n".join(lines)
+
+
+def draw(found: Mapping[str, Mapping[float, Interval]], file: Path) -> None:
+    """Rejected true retrains against the level: on the diagonal a test is as strict as it says."""
+    mpl.rcParams["svg.hashsalt"] = "lacuna"  # the same rates give the same bytes
+    mpl.rcParams["svg.fonttype"] = "none"
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    panel = figure.subplots()
+    panel.plot([0, 0.6], [0, 0.6], color="0.6", linestyle=":", label="as strict as it says")
+    for place, (name, by_level) in enumerate(found.items()):
+        ends = [(rate.estimate - rate.low, rate.high - rate.estimate) for rate in by_level.values()]
+        panel.errorbar(
+            [level * (1 + 0.05 * (place - 1)) for level in by_level],
+            [rate.estimate for rate in by_level.values()],
+            yerr=np.array(ends).T,
+            fmt="o",
+            capsize=3,
+            label=name,
+        )
+    panel.set_xlabel("nominal level")
+    panel.set_ylabel("true retrains rejected, with 95 % intervals")
+    panel.legend(frameon=False)
+    figure.savefig(file, metadata={"Date": None})
 
 
 def main() -> None:
@@ -119,17 +164,18 @@ def main() -> None:
     seeds = range(args.first, args.first + args.worlds)
     with get_context("spawn").Pool(args.workers) as workers:
         seen = list(workers.imap(one_world, seeds, chunksize=4))
+    strict = rates([rejected for _, rejected in seen])
     text = "\n\n".join(
         [
             f"$ python -m benchmarks.conformance {' '.join(sys.argv[1:])}".rstrip(),
             f"{args.worlds} worlds from {args.first}",
             known_answers(given for given, _ in seen),
-            f"Nominal level {LEVEL}, true retrains only:\n\n"
-            + calibration(rejected for _, rejected in seen),
+            f"Nominal level {LEVEL}, true retrains only:\n\n" + calibration(strict),
         ]
     )
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text + "\n")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "conformance.txt").write_text(text + "\n")
+    draw(strict, RESULTS / "conformance.svg")
 
 
 if __name__ == "__main__":

@@ -125,6 +125,10 @@ class World:
     def said_before(self) -> Said:
         return listen(self.before, self.sets, recipe)
 
+    @cached_property
+    def said_retrained(self) -> Said:
+        return listen(self.retrained, self.sets, recipe)
+
     def verdict(self, network: nn.Module, *, referenced: bool, moved: float = 1.0) -> Verdict:
         """What the audit says of a network that is passed off as the result of a run."""
         return judge(
@@ -153,7 +157,7 @@ class World:
 
     def leaks_of_retrain(self, *, confidence: float) -> tuple[Leak, ...]:
         """What attacks find on a true retrain, less chance."""
-        heard = Heard(self.said_before, listen(self.retrained, self.sets, recipe))
+        heard = Heard(self.said_before, self.said_retrained)
         return leaks(heard, self.split, confidence=confidence)
 
 
