@@ -6,7 +6,9 @@ without; then how often tests reject a true retrain, at a nominal level of 5 % a
 others:
 
 - `coins`: the randomisation test of riders, on canaries that the retrain never saw;
-- `loss`, `spread`: the interval of an attack's leak, at 95 % for a level of 5 %, leaves out zero.
+- `loss`, `spread`: the interval of an attack's leak, at 95 % for a level of 5 %, leaves out zero;
+- `neighbours`: the interval of how much more those near to some samples changed than others does,
+  in one more training on everybody.
 
 What the worlds share is that an untouched network remembers. Where nothing is memorized, no attack
 can tell it from a retrain, and it rightly passes (`clean` in results/verdict_conformance.txt): only
@@ -37,7 +39,7 @@ RESULTS = Path(__file__).parent / "results"
 LEVEL = 0.05
 LEVELS = (0.02, LEVEL, 0.1, 0.2, 0.3, 0.5)
 LINE = "{:<10} {:<15} {:>5} {:>13} {:>9}   {:<12} {:<16} {}"
-RATE = "{:<10} {:>9}   {:<16}  {}"
+RATE = "{:<18} {:>9}   {:<16}  {}"
 DUE = {
     "untouched": ("rejected", 0.99),
     "retrain": ("accepted", 0.95),
@@ -79,8 +81,12 @@ def rejections(world: World) -> Rejected:
     return {
         level: {"coins": p <= level}
         | {
-            str(leak.attack): found(leak.after)
+            str(leak.attack): found(leak.after.interval)
             for leak in world.leaks_of_retrain(confidence=1 - level)
+        }
+        | {
+            f"neighbours, {attack}": found(excess)
+            for attack, excess in world.exposed_by_nothing(confidence=1 - level).items()
         }
         for level in LEVELS
     }
@@ -128,7 +134,8 @@ def calibration(found: Mapping[str, Mapping[float, Interval]]) -> str:
     for name, by_level in found.items():
         rate = by_level[LEVEL]
         told = f"{rate.low:.3f} to {rate.high:.3f}"
-        lines.append(RATE.format(name, f"{rate.estimate:.3f}", told, "0.03 to 0.07"))
+        due = "0.07 at most" if name.startswith("neighbours") else "0.03 to 0.07"
+        lines.append(RATE.format(name, f"{rate.estimate:.3f}", told, due))
     return "\n".join(lines)
 
 
@@ -142,7 +149,7 @@ def draw(found: Mapping[str, Mapping[float, Interval]], file: Path) -> None:
     for place, (name, by_level) in enumerate(found.items()):
         ends = [(rate.estimate - rate.low, rate.high - rate.estimate) for rate in by_level.values()]
         panel.errorbar(
-            [level * (1 + 0.05 * (place - 1)) for level in by_level],
+            [level * (1 + 0.03 * (place - 2)) for level in by_level],
             [rate.estimate for rate in by_level.values()],
             yerr=np.array(ends).T,
             fmt="o",

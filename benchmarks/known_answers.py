@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.auditing.attacks import Separation
 from models.auditing.audit import gather
 from models.auditing.evidence import Evidence, Leak
 from models.auditing.finding import Verdict
-from models.auditing.intervals import CONFIDENCE
+from models.auditing.intervals import CONFIDENCE, Interval
 from models.auditing.measuring import leaks
+from models.auditing.neighbours import Speaker, neighbours
 from models.auditing.riders import Canaries, Side, canary_scores
 from models.auditing.signals import Heard, Said, audited_sets, listen
 from models.auditing.verdict import Thresholds, judge
@@ -70,12 +70,15 @@ class World:
     seed: int
 
     @cached_property
+    def pool(self) -> Samples:
+        return draw(POOL, seed=10 * self.seed, name="pool")
+
+    @cached_property
     def split(self) -> Split:
-        pool = draw(POOL, seed=10 * self.seed, name="pool")
         places = torch.arange(POOL)
         return Split(
-            pool.take(places < FORGOTTEN),
-            pool.take(places >= FORGOTTEN),
+            self.pool.take(places < FORGOTTEN),
+            self.pool.take(places >= FORGOTTEN),
             draw(HELD_OUT, seed=10 * self.seed + 1, name="validation"),
         )
 
@@ -90,8 +93,12 @@ class World:
     @cached_property
     def before(self) -> nn.Module:
         """Trained on all: the untouched network."""
-        pool = draw(POOL, seed=10 * self.seed, name="pool")
-        return trained(recipe, pool, seed=self.seed, progress=silent)[0]
+        return trained(recipe, self.pool, seed=self.seed, progress=silent)[0]
+
+    @cached_property
+    def again(self) -> nn.Module:
+        """Trained on all by another seed: nobody left, so nobody is exposed by it."""
+        return trained(recipe, self.pool, seed=40_000 + self.seed, progress=silent)[0]
 
     @cached_property
     def retrained(self) -> nn.Module:
@@ -160,7 +167,20 @@ class World:
         heard = Heard(self.said_before, self.said_retrained)
         return leaks(heard, self.split, confidence=confidence)
 
+    def exposed_by_nothing(self, *, confidence: float) -> dict[str, Interval]:
+        """By attack: how much more neighbours than others changed, though nobody left."""
+        unseen = {"validation": self.split.validation}
+        before, after = (
+            Speaker(network, listen(network, unseen, recipe)["validation"])
+            for network in (self.before, self.again)
+        )
+        told = neighbours(
+            before, {"again": after}, self.split, recipe, seed=self.seed, confidence=confidence
+        )
+        assert told is not None
+        return {one.attack: one.excess for one in told.exposures}
 
-def found(separation: Separation) -> bool:
-    """Whether the interval of a leak leaves out zero."""
-    return separation.interval.low > 0 or separation.interval.high < 0
+
+def found(interval: Interval) -> bool:
+    """Whether it leaves out zero."""
+    return interval.low > 0 or interval.high < 0
