@@ -1,4 +1,5 @@
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,31 @@ def test_a_set_is_drawn_as_it_was_asked_for(
         assert (
             scores[rows] >= own.sort(descending=True).values[max(len(rows), len(own) // 10) - 1]
         ).all()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=20, max_size=60),
+    share=st.floats(0.01, 0.2),
+    high=st.booleans(),
+    seed=st.integers(0, 2**40),
+)
+def test_people_are_drawn_with_all_that_is_theirs(
+    sizes: list[int], share: float, high: bool, seed: int
+) -> None:
+    people = [f"person-{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    samples, scores = lying(len(people), 3)
+    samples = replace(samples, subjects=tuple(people))
+
+    rows = drawn(samples, scores, share=share, high=high, skewed=False, seed=seed)
+
+    taken = {people[row] for row in rows.tolist()}
+    wanted = max(FEWEST, round(share * len(people)))
+    assert rows.tolist() == [row for row, owner in enumerate(people) if owner in taken]
+    assert wanted <= len(rows) < wanted + max(sizes)
+    if high:  # scores rise with the places: the last people are the most memorized
+        assert min(people.index(owner) for owner in taken) >= len(people) - max(
+            wanted, len(people) // 10
+        ) - max(sizes)
 
 
 def test_one_seed_draws_one_set_and_another_seed_another() -> None:
