@@ -22,6 +22,7 @@ from app.api import (
     jobs,
     ledger,
     limits,
+    metrics,
     model_actions,
     model_lines,
     openapi,
@@ -116,6 +117,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         api_keys,
         workers,
         health,
+        metrics,
         problems,
     ):
         app.include_router(resource.router)
