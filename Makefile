@@ -108,5 +108,5 @@ $(READY): pyproject.toml
 	@# Alone and exact, torch comes as the CPU build where one is offered. As a dependency of
 	@# something else it would be the newest build, with gigabytes of CUDA packages.
 	@$(PIP) install torch==2.13.0
-	@$(PIP) install --editable '.[worker]' --group dev
+	@$(PIP) install --editable '.[worker,otel]' --group dev
 	@touch $@

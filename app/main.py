@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
-from app import auth
+from app import auth, tracing
 from app.api import (
     api_keys,
     assessments,
@@ -77,6 +78,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         description=DESCRIPTION,
         lifespan=lifespan,
         dependencies=[Depends(guard.guard)],
+        telemetry=telemetry(),
     )
     app.state.settings = config
     app.state.sessions = sessions_of(engine)
@@ -122,3 +124,14 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     ):
         app.include_router(resource.router)
     return app
+
+
+def telemetry() -> TelemetryConfig:
+    """FastAPI's own spans of requests, if anybody collects them; metrics and logs are ours."""
+    return {
+        "tracing": tracing.wanted(),
+        "tracer_provider": tracing.provider(),
+        "operation_spans": False,
+        "metrics": False,
+        "logs": False,
+    }
