@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
+from itertools import accumulate, product
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.config import Settings
 from app.ledger import announcements, measures, model_lines, signing_refusals
-from app.ledger.states import ACTIVE_JOB_STATES
+from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 
 router = APIRouter(tags=["health"])
 LIMITS = (*map(str, measures.BUCKETS), "+Inf")
@@ -78,23 +78,30 @@ def backlog(session: Session, now: datetime) -> Iterator[Metric]:
 
 def work(session: Session) -> Iterator[Metric]:
     """What jobs do, how long it takes, and what it costs."""
-    active = gauge("lacuna_jobs_active", "Jobs that have not ended.", "model", "kind", "state")
-    ended = counter("lacuna_jobs_ended", "Jobs that have ended.", "model", "kind", "state")
-    for model, kind, state, count in measures.jobs_by_state(session):
-        family = active if state in ACTIVE_JOB_STATES else ended
-        family.add_metric([model, kind, state], count)
+    yield from progress(session)
+    sent_back, carried_out = measures.escalations(session), measures.forgotten(session)
     escalated = counter("lacuna_jobs_escalated", "Jobs that were retrained after all.", "model")
-    for model, count in measures.escalations(session).items():
-        escalated.add_metric([model], count)
     forgotten = counter("lacuna_erasures_forgotten", "Erasures that were carried out.", "model")
-    for model, count in measures.forgotten(session).items():
-        forgotten.add_metric([model], count)
+    for line in model_lines.listed(session):
+        escalated.add_metric([line.name], sent_back.get(line.name, 0))
+        forgotten.add_metric([line.name], carried_out.get(line.name, 0))
     took = counter(
         "lacuna_compute_seconds", "Measuring, forgetting and auditing.", "model", "device"
     )
     for model, device, seconds in measures.compute(session):
         took.add_metric([model, device or "none"], seconds)
-    yield from (active, ended, escalated, forgotten, took, durations(session))
+    yield from (escalated, forgotten, took, durations(session))
+
+
+def progress(session: Session) -> Iterator[Metric]:
+    """How many jobs go on, and how many have ended so; nought is told too, to rise from."""
+    found = {(model, kind, state): n for model, kind, state, n in measures.jobs_by_state(session)}
+    active = gauge("lacuna_jobs_active", "Jobs that have not ended.", "model", "kind", "state")
+    ended = counter("lacuna_jobs_ended", "Jobs that have ended.", "model", "kind", "state")
+    for line, kind, state in product(model_lines.listed(session), JobKind, JobState):
+        family = active if state in ACTIVE_JOB_STATES else ended
+        family.add_metric([line.name, kind, state], found.get((line.name, kind, state), 0))
+    yield from (active, ended)
 
 
 def durations(session: Session) -> Metric:
