@@ -28,7 +28,7 @@ POLICIES = {
     "5 minutes (default)": Policy(),
     "1 day": Policy(max_wait_seconds=86400.0),
     "1 week": Policy(max_wait_seconds=7 * 86400.0),
-    "100 samples or 1 week": Policy(max_wait_seconds=7 * 86400.0, max_samples=100),
+    "50 samples or 1 week": Policy(max_wait_seconds=7 * 86400.0, max_samples=50),
     "5 people": Policy(min_subjects=5),
     "20 people": Policy(min_subjects=20),
     "2 days before due": Policy(max_wait_seconds=1e8, due_margin_seconds=2 * 86400.0),
