@@ -13,7 +13,7 @@ WORKDIR /src
 FROM base AS api
 # With no code beside it, this installs the dependencies alone: a layer that changes when they do.
 COPY pyproject.toml README.md ./
-RUN --mount=type=cache,target=/root/.cache/pip pip install .
+RUN --mount=type=cache,target=/root/.cache/pip pip install '.[otel]'
 COPY app app
 COPY migrations migrations
 COPY models models
@@ -33,7 +33,7 @@ FROM base AS worker
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN --mount=type=cache,target=/root/.cache/pip pip install torch==2.13.0 --index-url "$TORCH_INDEX"
 COPY pyproject.toml README.md ./
-RUN --mount=type=cache,target=/root/.cache/pip pip install '.[worker]'
+RUN --mount=type=cache,target=/root/.cache/pip pip install '.[worker,otel]'
 COPY app app
 COPY migrations migrations
 COPY models models

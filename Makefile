@@ -14,7 +14,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help demo up test test-faults soak check fix migration clean
 .PHONY: conformance bench bench-unlearning bench-references bench-restarts bench-verdict bench-conformance
-.PHONY: bench-people bench-person bench-stream bench-step bench-sequencer bench-intake
+.PHONY: bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +53,7 @@ migration: $(READY) ## Draft a migration from the tables: make migration m="add 
 	@[ -n "$${m:-}" ] || { echo 'Say what changes: make migration m="add a column"' >&2; exit 1; }
 	$(BIN)/python -m app.cli.draft_migration "$$m"
 
-bench: bench-unlearning bench-references bench-restarts bench-verdict bench-conformance bench-people bench-person bench-stream bench-step bench-sequencer bench-intake ## Measure what the README claims: hours
+bench: bench-unlearning bench-references bench-restarts bench-verdict bench-conformance bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching ## Measure what the README claims: hours
 
 bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped
 	$(BIN)/python -m benchmarks.unlearning
@@ -82,6 +82,9 @@ bench-sequencer: $(READY) ## Time sequencing, proofs and receipts
 bench-intake: $(READY) ## Time requests, imports and lookups beside bare statements
 	$(BIN)/python -m benchmarks.intake
 
+bench-batching: $(READY) ## Simulate a year of requests under each batching policy
+	$(BIN)/python -m benchmarks.batching
+
 bench-verdict: $(READY) ## Try the audit's verdict on networks whose truth is known
 	$(BIN)/python -m benchmarks.verdict_conformance
 
@@ -108,5 +111,5 @@ $(READY): pyproject.toml
 	@# Alone and exact, torch comes as the CPU build where one is offered. As a dependency of
 	@# something else it would be the newest build, with gigabytes of CUDA packages.
 	@$(PIP) install torch==2.13.0
-	@$(PIP) install --editable '.[worker]' --group dev
+	@$(PIP) install --editable '.[worker,otel]' --group dev
 	@touch $@

@@ -71,3 +71,14 @@ def transaction(sessions: sessionmaker[Session]) -> Iterator[Session]:
     """One session, one transaction: committed at the end, rolled back on any exception."""
     with sessions() as session, session.begin():
         yield session
+
+
+@contextmanager
+def connected(url: str, **options: Any) -> Iterator[Session]:
+    """One transaction on this database, for a command that does nothing else there."""
+    engine = connect(url, **options)
+    try:
+        with transaction(sessions_of(engine)) as session:
+            yield session
+    finally:
+        engine.dispose()

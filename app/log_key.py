@@ -84,6 +84,17 @@ def rotate(settings: Settings, *, drop_old: bool) -> Signer:
     return load(settings)
 
 
+def retire(settings: Settings) -> Signer:
+    """Let the older of two keys sign no more; who checks receipts has the newer one by now."""
+    if settings.log_key.get_secret_value():
+        raise NoLogKey("the log key is in LACUNA_LOG_KEY: take the older one out of it")
+    newest, *older = load(settings).keys
+    if not older:
+        raise NoLogKey("one key signs; `lacuna keys rotate` puts another before it")
+    keep(settings, (newest,))
+    return load(settings)
+
+
 def keep(settings: Settings, keys: tuple[Ed25519PrivateKey, ...]) -> None:
     """Write the public keys before the private ones: what signs can always be checked."""
     known = vkeys(settings)

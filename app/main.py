@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
-from app import auth
+from app import auth, tracing
 from app.api import (
     api_keys,
     assessments,
@@ -22,6 +23,7 @@ from app.api import (
     jobs,
     ledger,
     limits,
+    metrics,
     model_actions,
     model_lines,
     openapi,
@@ -76,6 +78,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         description=DESCRIPTION,
         lifespan=lifespan,
         dependencies=[Depends(guard.guard)],
+        telemetry=telemetry(),
     )
     app.state.settings = config
     app.state.sessions = sessions_of(engine)
@@ -116,7 +119,19 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         api_keys,
         workers,
         health,
+        metrics,
         problems,
     ):
         app.include_router(resource.router)
     return app
+
+
+def telemetry() -> TelemetryConfig:
+    """FastAPI's own spans of requests, if anybody collects them; metrics and logs are ours."""
+    return {
+        "tracing": tracing.wanted(),
+        "tracer_provider": tracing.provider(),
+        "operation_spans": False,
+        "metrics": False,
+        "logs": False,
+    }

@@ -8,7 +8,7 @@ from celery import Celery
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from app import crashing
+from app import crashing, tracing
 
 log = structlog.get_logger()
 
@@ -42,7 +42,11 @@ class CeleryQueue:
 
     def ring(self, bell: str, row_id: UUID) -> None:
         self.celery.send_task(
-            bell, args=[str(row_id)], queue=HEARD_ON.get(bell, CHORES), expires=EXPIRES
+            bell,
+            args=[str(row_id)],
+            queue=HEARD_ON.get(bell, CHORES),
+            expires=EXPIRES,
+            headers=tracing.here(),
         )
 
 

@@ -17,7 +17,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRETS = {"POSTGRES_PASSWORD", "LACUNA_PEPPER", "LACUNA_LOG_KEY"}
-USUALLY_EMPTY = {"LACUNA_WEBHOOK_PRIVATE_HOSTS"}
+# Inside a container the API's command says where it listens; .env says where the machine does.
+NOT_FORWARDED = {"LACUNA_HOST", "LACUNA_PORT"}
 
 
 def targets() -> dict[str, str]:
@@ -69,16 +70,52 @@ def test_no_secret_is_written_in_the_file() -> None:
         for name, value in service.get("environment", {}).items():
             if name in SECRETS:
                 assert value == f"${{{name}:?is missing in .env}}"
-            assert not re.search(r"://\w+:(?!\$\{)[^@/]+@", value), f"{name} holds a password"
+            written = value or ""
+            assert not re.search(r"://\w+:(?!\$\{)[^@/]+@", written), f"{name} holds a password"
+
+
+def example(pattern: str) -> dict[str, str]:
+    """The lines of .env.example of this form: name to value."""
+    text = (ROOT / ".env.example").read_text()
+    return dict(re.findall(rf"^{pattern}=(.*)$", text, flags=re.MULTILINE))
+
+
+def passed_through() -> set[str]:
+    """The names without a value in docker-compose.yml: as in .env, or else not set at all."""
+    common = COMPOSE["x-lacuna"]["environment"]
+    return {name for name, value in common.items() if value is None}
 
 
 def test_the_example_explains_every_name_and_gives_no_secret() -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    given = example(r"(\w+)")
 
     assert set(given) == interpolated((ROOT / "docker-compose.yml").read_text())
-    assert {name for name, value in given.items() if not value} == SECRETS | USUALLY_EMPTY
+    assert {name for name, value in given.items() if not value} == SECRETS
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_what_the_example_leaves_out_is_what_holds_anyway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = Settings().model_dump(mode="json")
+    left_out = example(r"#(\w+)")
+
+    for name, value in left_out.items():
+        monkeypatch.setenv(name, value.strip("'"))
+
+    assert set(left_out) == passed_through()
+    assert Settings().model_dump(mode="json") == usual
+
+
+def test_every_setting_reaches_the_services_that_read_it() -> None:
+    known = {f"LACUNA_{field.upper()}" for field in Settings.model_fields}
+
+    reached = {name for service in SERVICES.values() for name in service.get("environment", {})}
+
+    assert known - reached == NOT_FORWARDED
+    for name, service in SERVICES.items():
+        if "build" in service:
+            assert passed_through() <= set(service["environment"]), name
 
 
 @pytest.mark.parametrize("name", SERVICES)

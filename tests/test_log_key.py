@@ -99,6 +99,19 @@ def test_rotation_puts_a_new_key_before_the_old_one_and_drops_it_the_next_time(
     assert [note.parse_vkey(line) for line in log_key.vkeys(kept)] == [third, second, first]
 
 
+def test_the_older_key_retires_and_the_newer_one_signs_on(kept: Settings) -> None:
+    (first,) = log_key.load(kept).verifier_keys
+    second, _ = log_key.rotate(kept, drop_old=False).verifier_keys
+
+    assert log_key.retire(kept).verifier_keys == (second,)
+
+    assert [note.parse_vkey(line) for line in log_key.vkeys(kept)] == [second, first]
+    with pytest.raises(NoLogKey, match="one key signs"):
+        log_key.retire(kept)
+
+
 def test_a_key_in_the_settings_is_not_rotated_behind_their_back(tmp_path: Path) -> None:
     with pytest.raises(NoLogKey, match="put a new one there"):
         log_key.rotate(told(tmp_path, SEED), drop_old=False)
+    with pytest.raises(NoLogKey, match="take the older one out"):
+        log_key.retire(told(tmp_path, SEED))

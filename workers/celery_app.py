@@ -3,8 +3,15 @@
 import os
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, worker_ready, worker_shutdown
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+)
 
+from app import tracing
 from app.config import settings
 from app.observability import configure_logging
 from app.queue import CHORES, JOBS, broker_options
@@ -71,3 +78,9 @@ def say_so(sender: object, **_: object) -> None:
 def fall_silent(**_: object) -> None:
     """A worker that ends is not heard of any more."""
     announcing.end()
+
+
+@worker_process_shutdown.connect
+def send_spans(**_: object) -> None:
+    """A pool process ends without what Python does at its end."""
+    tracing.flush()

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import torch
 
-from app import crashing
+from app import crashing, tracing
 from models.unlearning.contract import Diverged
 from workers.phases import Bench
 from workers.refusals import refusal
@@ -51,6 +51,7 @@ def commands() -> queue.Queue[dict[str, Any]]:
     def read() -> None:
         for line in sys.stdin:
             waiting.put(json.loads(line))
+        tracing.flush()
         os._exit(ORPHANED)  # a phase may be running in the main thread; nobody wants its result
 
     threading.Thread(target=read, daemon=True).start()
@@ -77,7 +78,8 @@ def main() -> None:
         command = waiting.get()
         phase = command.pop("phase")
         try:
-            result = getattr(bench, phase)(**command)
+            with tracing.span(f"child {phase}", within=os.environ.get(tracing.OF_CHILD)):
+                result = getattr(bench, phase)(**command)
             crashing.at("child.result")
             wire.send(result=result)
         except (MemoryError, torch.OutOfMemoryError) as error:

@@ -1,12 +1,15 @@
 """The supervisor's end of a child: start it, give it one command at a time, end it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
+
+from app import tracing
 
 LAST_WORDS = 4000  # characters of the child's stderr that are kept when it dies
 STATE = ".resume"  # of files in which the child leaves what a later one may go on from
@@ -40,6 +43,7 @@ class Child:
                 stderr=stderr,
                 text=True,
                 bufsize=1,
+                env=os.environ | tracing.inherited(),
             )
 
     def __enter__(self) -> Self:

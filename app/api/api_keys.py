@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.api.deps import NowDep, SessionDep, SettingsDep
-from app.api.guard import Caller, CallerDep
+from app.api.guard import DAY, Caller, CallerDep
 from app.api.problems import Malformed, refusals
 from app.auth import ApiKeyEnded, MissingScope, Scope, UnknownApiKey
 from app.errors import BodyTooLarge
@@ -17,7 +17,6 @@ from app.ledger import api_keys
 from app.webhook_signing import NoPepper, pepper_of
 
 router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
-DAY = 24 * 3600
 
 
 def once_each(scopes: list[Scope]) -> list[Scope]:

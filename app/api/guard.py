@@ -30,7 +30,7 @@ from app.ledger.key_tables import ApiKey
 from app.ledger.rates import Allowance, QuotaSpent, RateLimited, Standing
 from app.webhook_signing import pepper_of
 
-DAY = 24 * 3600.0
+DAY = 24 * 3600  # seconds
 HOW = "send a key as `Authorization: Bearer lac_…`; `lacuna api-keys create` makes one"
 Short = Callable[[], AbstractContextManager[Session]]
 

@@ -1,9 +1,8 @@
-"""For whoever watches the service: is it up, can it work, what does it count."""
+"""For whoever watches the service: is it up, can it work."""
 
 from datetime import datetime
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.deps import NowDep, SessionDep, SettingsDep
@@ -71,9 +70,3 @@ def readyz(
     ready = not without and not unsigned
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, without_worker=without, unsigned=unsigned)
-
-
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-def metrics() -> Response:
-    """Counters of this process, in Prometheus' text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from app import webhook_signing
 from app.api import repeats
 from app.api.deps import NowDep, SessionDep, SettingsDep
+from app.api.guard import DAY
 from app.api.problems import Malformed, refusals
 from app.api.repeats import RepeatsDep
 from app.config import Settings
@@ -34,7 +35,6 @@ from app.ledger.webhooks import UnknownWebhook
 from app.webhook_signing import NoPepper
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
-DAY = 24 * 3600
 HTTP_URL = TypeAdapter(HttpUrl)
 
 

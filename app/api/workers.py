@@ -11,10 +11,9 @@ from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.problems import refusals
 from app.ledger import announcements, worker_modes
 from app.ledger.worker_modes import UnknownWorker
-from app.ledger.worker_tables import Mode
+from app.ledger.worker_tables import WORKING, Mode
 
 router = APIRouter(prefix="/v1/workers", tags=["workers"])
-WORKING = "working"
 
 
 class WorkerRead(BaseModel):
@@ -43,11 +42,11 @@ class ModeRead(BaseModel):
 @router.get("", summary="List live workers")
 def list_workers(session: SessionDep, settings: SettingsDep, now: NowDep) -> list[WorkerRead]:
     """The workers heard of lately."""
-    told, held = worker_modes.all_told(session), worker_modes.holding(session)
+    modes, held = worker_modes.modes(session), worker_modes.holding(session)
     return [
         WorkerRead(
             name=worker.name,
-            mode=told[worker.name].mode if worker.name in told else WORKING,
+            mode=modes.get(worker.name, WORKING),
             job=held.get(worker.name),
             recipes=sorted(worker.recipes),
             device=worker.device,

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.auth import Scope
 from app.cli import data_folder
 from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.cli.summary import columns
-from app.db import connect, sessions_of, transaction
+from app.db import connected
 from app.errors import ServiceError
 from app.ledger import api_keys
 from app.ledger.key_tables import ApiKey
@@ -107,14 +108,13 @@ def database(data_dir: Path) -> Iterator[tuple[Session, str]]:
         fail(f"Nothing runs in {data_dir}, and LACUNA_DATABASE_URL is not set: which database?")
     if not pepper:
         fail("LACUNA_PEPPER is not set: API keys are hashed under it.")
-    engine = connect(url)
     try:
-        with transaction(sessions_of(engine)) as session:
+        with connected(url) as session:
             yield session, pepper
     except ServiceError as refusal:
         fail(refusal.detail)
-    finally:
-        engine.dispose()
+    except OperationalError as failure:
+        fail(f"The database does not answer: {failure.orig}")
 
 
 def first(data_dir: Path) -> str | None:

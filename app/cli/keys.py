@@ -50,7 +50,7 @@ def pem_of_weights(settings: Settings) -> str:
 
 @app.command(
     epilog="**Example:** `lacuna keys rotate`, and once whoever checks receipts has the new key, "
-    "`lacuna keys rotate --drop-old`"
+    "`lacuna keys retire`"
 )
 def rotate(
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -73,3 +73,14 @@ def rotate(
     typer.echo(f"The ledger is signed with a new key from now on:\n{new}")
     for old in others:
         typer.echo(f"Beside it still signs:\n{old}")
+
+
+@app.command()
+def retire(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """After a rotation: let the older key sign no more. Old receipts stay valid under it."""
+    try:
+        signer = log_key.retire(Settings(data_dir=data_dir))
+    except NoLogKey as refusal:
+        fail(str(refusal))
+    (only,) = map(note.vkey, signer.verifier_keys)
+    typer.echo(f"The ledger is signed with this key alone from now on:\n{only}")

@@ -15,7 +15,7 @@ from app.cli import data_folder
 from app.cli.key_files import read_keys, read_witnesses
 from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.config import Settings
-from app.db import connect, sessions_of, transaction
+from app.db import connected
 from app.evidence.errors import VerificationFailed
 from app.evidence.note import VerifierKey
 from app.ledger.verification import Examined, examine
@@ -100,14 +100,11 @@ def snapshot(url: str) -> Iterator[Session]:
 
     So a batch that is entered meanwhile does not look like a change.
     """
-    engine = connect(url, isolation_level="REPEATABLE READ")
     try:
-        with transaction(sessions_of(engine)) as session:
+        with connected(url, isolation_level="REPEATABLE READ") as session:
             yield session
     except OperationalError as failure:
         fail(f"The database does not answer: {failure.orig}")
-    finally:
-        engine.dispose()
 
 
 def tell(found: Examined) -> None:

@@ -95,9 +95,19 @@ def service(data_dir: Path, api: str | None) -> Iterator[httpx2.Client]:
 def answer(response: httpx2.Response) -> Any:
     """The JSON of an answer; a refusal is shown as the service words it."""
     if response.is_error:
-        problem = response.json()
-        fail(f"{problem.get('title', response.reason_phrase)} {problem.get('detail', '')}".strip())
+        fail(refusal(response))
     return response.json()
+
+
+def refusal(response: httpx2.Response) -> str:
+    """A refusal in words; one that is not the service's own, such as a proxy's, is only named."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
+        return f"{response.url} answers {response.status_code} {response.reason_phrase}"
+    return f"{problem.get('title', response.reason_phrase)} {problem.get('detail', '')}".strip()
 
 
 def read(http: httpx2.Client, name: str) -> dict[str, Any]:

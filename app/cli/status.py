@@ -12,8 +12,9 @@ from app.cli.data_folder import Stack
 from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
 from app.cli.summary import columns, duration
 from app.config import settings
-from app.db import connect, sessions_of, transaction
+from app.db import connected
 from app.ledger import announcements, worker_modes
+from app.ledger.worker_tables import WORKING
 
 EPILOG = """
 **Examples**
@@ -49,25 +50,18 @@ def api_answers(stack: Stack) -> bool:
 
 
 def workers(stack: Stack) -> str:
-    """A line for each live worker, under a heading; nothing where the database does not tell."""
+    """A line for each live worker, under a heading; nothing before there is a database."""
     if not (url := stack.environment.get("LACUNA_DATABASE_URL")):
         return ""
     gone = settings().worker_gone_seconds
-    engine = connect(url)
     try:
-        with transaction(sessions_of(engine)) as session:
-            told, held = worker_modes.all_told(session), worker_modes.holding(session)
+        with connected(url) as session:
+            modes, held = worker_modes.modes(session), worker_modes.holding(session)
             alive = announcements.alive(session, now=datetime.now(UTC), gone_seconds=gone)
     except OperationalError:
-        return ""
-    finally:
-        engine.dispose()
+        return "\n  The database does not answer: which workers live is not known."
     rows = [
-        (
-            worker.name,
-            told[worker.name].mode if worker.name in told else "working",
-            str(held.get(worker.name, "")),
-        )
+        (worker.name, modes.get(worker.name, WORKING), str(held.get(worker.name, "")))
         for worker in alive
     ]
     return "\n" + columns([("WORKER", "MODE", "JOB"), *rows])

@@ -62,9 +62,9 @@ def of(session: Session, name: str) -> Mode | None:
     return session.scalar(select(WorkerMode.mode).where(WorkerMode.name == name))
 
 
-def all_told(session: Session) -> dict[str, WorkerMode]:
-    """By name: what workers were told."""
-    return {told.name: told for told in session.scalars(select(WorkerMode))}
+def modes(session: Session) -> dict[str, str]:
+    """By name: what workers were told; those who are not in it are `WORKING`."""
+    return {told.name: told.mode.value for told in session.scalars(select(WorkerMode))}
 
 
 def holding(session: Session) -> dict[str, UUID]:

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db import Base
 from app.ledger.tables import stored
 
+WORKING = "working"  # the mode of whoever was told nothing
+
 
 class Mode(StrEnum):
     """What a worker was told; one without a row works."""

@@ -80,13 +80,6 @@ def test_the_workers_that_live_are_listed(session: Session, get: Call, clock: Cl
     ]
 
 
-def test_metrics_are_in_prometheus_text_format(http: TestClient) -> None:
-    response = http.get("/metrics")
-
-    assert response.headers["content-type"].startswith("text/plain; version=")
-    assert "# TYPE python_info gauge" in response.text
-
-
 def test_every_problem_code_has_a_page(get: Call, refused: Call) -> None:
     listed = get("/problems")
 

@@ -80,6 +80,28 @@ def test_the_status_shows_what_each_worker_does(
     assert ["worker2@host", "draining", str(job.id)] in lines
 
 
+def test_the_status_says_that_the_database_is_away(lacuna: CliRunner, tmp_path: Path) -> None:
+    away = {"LACUNA_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:9/lacuna"}
+
+    with data_folder.held(tmp_path):
+        data_folder.tell(tmp_path, replace(make_stack(), environment=away))
+        done = lacuna.invoke(app, ["status", "--data-dir", str(tmp_path)])
+
+    assert "The database does not answer: which workers live is not known." in done.stdout
+
+
+def test_without_a_database_no_key_is_made_and_it_is_said(
+    lacuna: CliRunner, tmp_path: Path
+) -> None:
+    away = {"LACUNA_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:9/lacuna"}
+
+    told = ["api-keys", "list", "--data-dir", str(tmp_path)]
+    done = lacuna.invoke(app, told, env=away | {"LACUNA_PEPPER": "pepper"})
+
+    assert done.exit_code == 1
+    assert "The database does not answer" in done.stderr
+
+
 def test_stopping_nothing_is_no_failure(lacuna: CliRunner, tmp_path: Path) -> None:
     done = lacuna.invoke(app, ["down", "--data-dir", str(tmp_path)])
 

@@ -146,6 +146,9 @@ def test_a_rotated_key_is_shown_and_the_ledger_still_verifies(
     assert f"Beside it still signs: {old}" in told
     assert run("keys", "show", "--data-dir", str(folder))[1].split()[1] == old
     change(fresh_database, folder, sign=True)
+    assert run("keys", "retire", "--data-dir", str(folder))[0] == 0
+    assert run("keys", "retire", "--data-dir", str(folder))[0] == 1
+    change(fresh_database, folder, sign=True)
     run("keys", "rotate", "--drop-old", "--data-dir", str(folder))
     change(fresh_database, folder, sign=True)
     assert run("ledger", "verify", "--data-dir", str(folder))[0] == 0

@@ -52,7 +52,7 @@ def serving(answers: Answers) -> Iterator[tuple[str, list[str]]]:
             status, body = answers[calls[-1]]()
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
+            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
         do_POST = do_GET  # noqa: N815, the name is the library's
 
@@ -156,3 +156,12 @@ def test_help_teaches() -> None:
 
     assert "calibrat" in done.stdout
     assert "Nobody is forgotten" in " ".join(done.stdout.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad Gateway</html>", b"", b"[1]"])
+def test_a_refusal_that_is_not_the_services_own_is_named(body: bytes) -> None:
+    with serving({"GET /v1/models/x/calibration": lambda: (502, body)}) as (url, _):
+        done = invoke("calibration", "x", "--api", url)
+
+    assert done.exit_code == 1
+    assert f"{url}/v1/models/x/calibration answers 502 Bad Gateway" in done.stderr
