@@ -1,7 +1,8 @@
 """Facts that every report tells: which versions, which steps, and when.
 
-Only what does not change once it has happened, so that a finished report keeps its digest; but for
-what consumers outside have acknowledged, which comes in afterwards and gives it a new one.
+A finished report keeps its digest until something is learnt or forgotten afterwards: a consumer
+or the owner of a derived version confirms what they did, or what entries say of a person is
+shredded after its time. Then it is another report, with another digest.
 """
 
 import json

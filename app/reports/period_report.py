@@ -4,7 +4,8 @@ The counts are those of the California Code of Regulations, title 11, section 71
 changes are what the EU AI Act wants on file of a system's lifecycle (Article 11, Annex IV).
 
 Requests are counted as they come and go: what was open when the period began, what came in and what
-ended within it, what was open at its end. So a period that is over keeps its numbers for good.
+ended within it, what was open at its end. So a period that is over keeps its counts, unless a
+request is entered later that was received in it: whoever submits one says when the person asked.
 """
 
 from collections.abc import Mapping, Sequence
