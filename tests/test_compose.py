@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app import build
 from app.config import Settings
 from app.queue import CHORES, ERRANDS, JOBS
 
@@ -17,7 +18,12 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRETS = {"POSTGRES_PASSWORD", "LACUNA_PEPPER", "LACUNA_LOG_KEY"}
-USUALLY_EMPTY = {"LACUNA_WEBHOOK_PRIVATE_HOSTS"}
+USUALLY_EMPTY = {
+    "LACUNA_WEBHOOK_PRIVATE_HOSTS",
+    "LACUNA_COMMIT",
+    "LACUNA_API_IMAGE",
+    "LACUNA_WORKER_IMAGE",
+}
 
 
 def targets() -> dict[str, str]:
@@ -85,7 +91,14 @@ def test_the_example_explains_every_name_and_gives_no_secret() -> None:
 def test_the_settings_that_a_service_is_given_exist(name: str) -> None:
     given = {key for key in SERVICES[name].get("environment", {}) if key.startswith("LACUNA_")}
 
-    assert given <= {f"LACUNA_{field.upper()}" for field in Settings.model_fields}
+    settings = {f"LACUNA_{field.upper()}" for field in Settings.model_fields}
+    assert given <= settings | set(build.FROM_ENVIRONMENT.values())
+
+
+@pytest.mark.parametrize("target", ["api", "worker"])
+def test_an_image_is_told_which_commit_it_was_built_from(target: str) -> None:
+    assert "ARG LACUNA_COMMIT" in targets()[target]
+    assert "ENV LACUNA_COMMIT=$LACUNA_COMMIT" in targets()[target]
 
 
 def test_every_named_volume_is_declared_and_used() -> None:

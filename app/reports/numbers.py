@@ -52,6 +52,18 @@ def duration(seconds: float | None) -> str:
     return f"{hours}{FIXED}h {minutes}{FIXED}min"
 
 
+def setting(value: object) -> str:
+    """A setting as somebody would write it who sets it; numbers with all their digits."""
+    match value:
+        case None:
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(setting(each) for each in value) or NOTHING
+    return minus(str(value)) if isinstance(value, int | float) else str(value)
+
+
 def moment(at: datetime | None) -> str:
     """Date and time in UTC."""
     return NOTHING if at is None else f"{at.day} {at:%B %Y, %H:%M:%S} UTC"
@@ -74,5 +86,5 @@ def minus(text: str) -> str:
 
 FILTERS = {
     filter_.__name__: filter_
-    for filter_ in (number, score, signed, percent, duration, moment, day, clock)
+    for filter_ in (number, score, signed, percent, duration, setting, moment, day, clock)
 }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.law import Law
 from app.reports.intervals import Interval
 from app.reports.measured import (
     AFTER,
@@ -177,11 +178,11 @@ TIMES = {
 
 def counts(report: PeriodReport) -> list[tuple[str, list[Number]]]:
     """What came in, what ended, and what is open: in all, then under each law."""
-    columns = [report.requests, *(one.requests for one in report.laws.values())]
+    columns = [report.requests, *(report.laws[law].requests for law in Law)]
     return [(label, [getattr(one, name) for one in columns]) for label, name in COUNTS.items()]
 
 
 def times(report: PeriodReport) -> list[tuple[str, list[Number]]]:
     """How long answers took: in all, then under each law."""
-    columns = [report.timeliness, *(one.timeliness for one in report.laws.values())]
+    columns = [report.timeliness, *(report.laws[law].timeliness for law in Law)]
     return [(label, [getattr(one, name) for one in columns]) for label, name in TIMES.items()]
