@@ -92,6 +92,7 @@ def period_page(told: Document, *, still: bool = False) -> str:
         summary=summaries.of_period(report),
         counts=tables.counts(report),
         times=tables.times(report),
+        manners=tables.manners(report),
         reload_seconds=None,
     )
 

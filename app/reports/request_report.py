@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
-from app.law import Law
+from app.law import Law, Manner
 from app.ledger import derived, requests, versions
 from app.ledger.states import FINAL_REQUEST_STATES, ErasureState, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job
@@ -47,6 +47,8 @@ class RequestFacts:
     """How many were found."""
     law: Law
     """Under which law the person asked."""
+    manner: Manner | None
+    """How the request was made; null where nobody said."""
     received_at: datetime
     """When the person asked."""
     confirm_by: datetime | None
@@ -143,6 +145,7 @@ def request_facts(session: Session, request: DeletionRequest) -> RequestFacts:
         final=request.state in FINAL_REQUEST_STATES,
         samples=request.sample_count,
         law=request.law,
+        manner=request.manner,
         received_at=utc(request.received_at),
         confirm_by=request.confirm_by and utc(request.confirm_by),
         due_at=utc(request.due_at),

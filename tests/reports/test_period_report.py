@@ -15,9 +15,10 @@ from app.ledger.states import RequestState
 from app.ledger.tables import DeletionRequest, Model
 from app.ledger.transitions import move
 from app.reports import html
+from app.reports.answers import Requests
 from app.reports.changes import changes
 from app.reports.document import document
-from app.reports.period_report import PeriodReport, Requests, period_report
+from app.reports.period_report import PeriodReport, period_report
 from tests import factories
 from tests.factories import DAY, NOW
 from tests.ledger.signing import sequence
