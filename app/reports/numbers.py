@@ -1,6 +1,6 @@
 """Numbers as people read them; each filter of the templates is one of these functions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 NOTHING = "–"
 THIN, FIXED = "\u202f", "\u00a0"  # blanks at which no line is broken
@@ -69,6 +69,11 @@ def moment(at: datetime | None) -> str:
     return NOTHING if at is None else f"{at.day} {at:%B %Y, %H:%M:%S} UTC"
 
 
+def instant(text: str) -> str:
+    """A moment that an entry states, RFC 3339, as `moment` has it."""
+    return moment(datetime.fromisoformat(text).astimezone(UTC))
+
+
 def day(at: datetime) -> str:
     """The date in UTC."""
     return f"{at.day} {at:%B %Y}"
@@ -86,5 +91,5 @@ def minus(text: str) -> str:
 
 FILTERS = {
     filter_.__name__: filter_
-    for filter_ in (number, score, signed, percent, duration, setting, moment, day, clock)
+    for filter_ in (number, score, signed, percent, duration, setting, moment, instant, day, clock)
 }
