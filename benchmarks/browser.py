@@ -92,10 +92,11 @@ class Tab:
         told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         return told["result"].get("value")
 
-    def picture(self) -> bytes:
-        """The whole page as a PNG."""
+    def picture(self, *, height: int | None = None) -> bytes:
+        """The whole page, or so many CSS pixels of its top, as a PNG."""
         size = self.ask("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        down = height or size["height"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": down, "scale": 1}
         shot = self.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         return base64.b64decode(shot["data"])
 

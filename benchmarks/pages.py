@@ -20,6 +20,7 @@ from benchmarks import browser
 ADDRESS, FOLDER = "http://127.0.0.1:8765", Path("build/pages")
 WIDTHS = {"phone": 390, "desktop": 1280}  # CSS pixels
 SCHEMES = {"light": False, "dark": True}
+TOP = 1060  # CSS pixels of a report: its summary and the attacks
 DOTS_PER_INCH = "70"
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -39,6 +40,9 @@ def main() -> None:
                 print_sheets(http, path, folder / f"{name}-pdf")
     with browser.tab(program) as tab:
         photograph(tab, address, pages, folder)
+        for size, width in WIDTHS.items():  # what README.md and docs/pages.md show
+            tab.show(address + pages["job-unlearn"], width=width)
+            browser.save(tab.picture(height=TOP), folder / f"report-{size}.png")
     say(f"Pictures are in {folder.resolve()}")
 
 
