@@ -26,7 +26,7 @@ TIME_LIMITS = {
 class Settings(BaseSettings):
     """What differs between installations. `lacuna up` fills in the URLs of its embedded servers."""
 
-    model_config = SettingsConfigDict(env_prefix="LACUNA_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LACUNA_", env_ignore_empty=True, extra="ignore")
 
     data_dir: Path = Field(
         default=Path(".lacuna"), description="Embedded servers, weights, logs and secrets lie here."

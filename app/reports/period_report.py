@@ -80,7 +80,8 @@ class PeriodReport:
 
     @property
     def final(self) -> bool:
-        return self.period.final
+        """Whether it is over, and its changes have their places in the ledger."""
+        return self.period.final and all(change.index is not None for change in self.changes)
 
 
 def period_report(

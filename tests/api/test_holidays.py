@@ -81,3 +81,9 @@ def test_a_law_or_a_day_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyP
 
 def test_holidays_are_read_by_law(configured: Settings) -> None:
     assert configured.holidays[Law.GDPR] == {EASTER_MONDAY, date(2026, 5, 25)}
+
+
+def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LACUNA_HOLIDAYS", "")
+
+    assert Settings().holidays == {}

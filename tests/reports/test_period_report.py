@@ -272,6 +272,7 @@ def test_changes_have_their_index_once_the_clerk_has_entered_them(
     (change,) = report_of(session).changes
 
     assert [each.index for each in before] == [None]
+    assert report_of(session).final
     entered = session.scalars(
         select(LedgerLeaf.index)
         .join(LedgerEntry, LedgerEntry.id == LedgerLeaf.entry_id)
