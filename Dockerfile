@@ -19,6 +19,9 @@ COPY migrations migrations
 COPY models models
 COPY workers workers
 RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps --force-reinstall .
+# Receipts name the commit that an image was built from: --build-arg LACUNA_COMMIT=$(git rev-parse HEAD)
+ARG LACUNA_COMMIT=""
+ENV LACUNA_COMMIT=$LACUNA_COMMIT
 USER lacuna
 WORKDIR /var/lib/lacuna
 ENV LACUNA_AUTH=required
@@ -39,6 +42,9 @@ COPY migrations migrations
 COPY models models
 COPY workers workers
 RUN --mount=type=cache,target=/root/.cache/pip pip install --no-deps --force-reinstall .
+# Receipts name the commit that an image was built from: --build-arg LACUNA_COMMIT=$(git rev-parse HEAD)
+ARG LACUNA_COMMIT=""
+ENV LACUNA_COMMIT=$LACUNA_COMMIT
 USER lacuna
 WORKDIR /var/lib/lacuna
 HEALTHCHECK --interval=30s --timeout=15s --start-period=60s CMD \

@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo up test test-faults soak check fix migration clean
+.PHONY: help demo up test test-faults soak pages check fix migration clean
 .PHONY: conformance bench bench-unlearning bench-references bench-restarts bench-verdict bench-conformance
 .PHONY: bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching
 
@@ -41,6 +41,9 @@ test-faults: $(READY) ## Kill the stack at every point, and do worse; half an ho
 
 soak: $(READY) ## Mixed load and a kill every minute: make soak MINUTES=60
 	$(BIN)/python -m benchmarks.soak $(or $(MINUTES),60)
+
+pages: $(READY) ## Pictures of a kept demo's reports, in a browser and as PDF: make pages URL=…
+	$(BIN)/python -m benchmarks.pages $(URL)
 
 conformance: $(READY) ## Is the audit right where the truth is known: a short form, also part of the tests
 	$(BIN)/pytest --quiet tests/models/test_conformance.py tests/models/test_coin_test.py

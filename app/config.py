@@ -1,5 +1,6 @@
 """Settings from `LACUNA_*` in the environment; all processes of one installation share them."""
 
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from app.auth import Auth, usual
 from app.evidence.errors import VerificationFailed
 from app.evidence.note import VerifierKey, is_key_name
 from app.evidence.witnesses import parse_keys
+from app.law import Law
 
 TIME_LIMITS = {
     "train": 96.0,
@@ -24,7 +26,7 @@ TIME_LIMITS = {
 class Settings(BaseSettings):
     """What differs between installations. `lacuna up` fills in the URLs of its embedded servers."""
 
-    model_config = SettingsConfigDict(env_prefix="LACUNA_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LACUNA_", env_ignore_empty=True, extra="ignore")
 
     data_dir: Path = Field(
         default=Path(".lacuna"), description="Embedded servers, weights, logs and secrets lie here."
@@ -141,6 +143,11 @@ class Settings(BaseSettings):
         description="Consumers of a withdrawn version have so long to say what they did about it.",
     )
     timezone: str = Field(default="UTC", description="Where legal days begin and end (IANA name).")
+    holidays: dict[Law, frozenset[date]] = Field(
+        default={},
+        description="By law, the public holidays of whoever has to answer, as JSON: "
+        '{"gdpr": ["2026-12-25"], "ccpa": ["2026-11-26"]}.',
+    )
 
     @field_validator("time_limit_hours")
     @classmethod

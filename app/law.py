@@ -1,17 +1,18 @@
 """The dates by which the law wants an answer; pure functions of receipt, place and holidays.
 
 GDPR: Article 12(3), counted by Regulation (EEC, Euratom) No 1182/71, Articles 2 and 3.
-CCPA: California Code of Regulations, title 11, section 7021.
+CCPA: California Code of Regulations, title 11, sections 7021 and 7101.
 
 Every due date is the last second of its day in the zone of whoever has to answer.
 `holidays` are the public holidays of that place.
 """
 
 from calendar import monthrange
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 GDPR_MONTHS = 1
@@ -21,6 +22,8 @@ CCPA_DAYS = 45
 CCPA_FURTHER_DAYS = 45
 
 NO_HOLIDAYS: frozenset[date] = frozenset()
+Holidays = Mapping["Law", Set[date]]
+NONE_KNOWN: Holidays = MappingProxyType({})
 
 
 class Law(StrEnum):
@@ -28,6 +31,19 @@ class Law(StrEnum):
 
     GDPR = "gdpr"
     CCPA = "ccpa"
+
+
+class Manner(StrEnum):
+    """How a request was made, which California wants on record (section 7101(b))."""
+
+    WEB_FORM = "web_form"
+    EMAIL = "email"
+    PHONE = "phone"
+    MAIL = "mail"
+    IN_PERSON = "in_person"
+    API = "api"
+    AUTHORIZED_AGENT = "authorized_agent"
+    OTHER = "other"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app import build
 from app.config import Settings
 from app.queue import CHORES, ERRANDS, JOBS
 
@@ -19,6 +20,11 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SECRETS = {"POSTGRES_PASSWORD", "LACUNA_PEPPER", "LACUNA_LOG_KEY"}
 # Inside a container the API's command says where it listens; .env says where the machine does.
 NOT_FORWARDED = {"LACUNA_HOST", "LACUNA_PORT"}
+USUALLY_EMPTY = {
+    "LACUNA_COMMIT",
+    "LACUNA_API_IMAGE",
+    "LACUNA_WORKER_IMAGE",
+}
 
 
 def targets() -> dict[str, str]:
@@ -90,7 +96,7 @@ def test_the_example_explains_every_name_and_gives_no_secret() -> None:
     given = example(r"(\w+)")
 
     assert set(given) == interpolated((ROOT / "docker-compose.yml").read_text())
-    assert {name for name, value in given.items() if not value} == SECRETS
+    assert {name for name, value in given.items() if not value} == SECRETS | USUALLY_EMPTY
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
@@ -122,7 +128,14 @@ def test_every_setting_reaches_the_services_that_read_it() -> None:
 def test_the_settings_that_a_service_is_given_exist(name: str) -> None:
     given = {key for key in SERVICES[name].get("environment", {}) if key.startswith("LACUNA_")}
 
-    assert given <= {f"LACUNA_{field.upper()}" for field in Settings.model_fields}
+    settings = {f"LACUNA_{field.upper()}" for field in Settings.model_fields}
+    assert given <= settings | set(build.FROM_ENVIRONMENT.values())
+
+
+@pytest.mark.parametrize("target", ["api", "worker"])
+def test_an_image_is_told_which_commit_it_was_built_from(target: str) -> None:
+    assert "ARG LACUNA_COMMIT" in targets()[target]
+    assert "ENV LACUNA_COMMIT=$LACUNA_COMMIT" in targets()[target]
 
 
 def test_every_named_volume_is_declared_and_used() -> None:

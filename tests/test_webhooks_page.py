@@ -36,7 +36,7 @@ def test_the_lines_that_verify_a_message_do_so() -> None:
 
 
 def test_every_type_of_event_is_explained() -> None:
-    explained = re.findall(r"^\| `([a-z_.]+)` \| \w", PAGE, flags=re.MULTILINE)
+    explained = re.findall(r"^\| `([a-z0-9_.]+)` \| \w", PAGE, flags=re.MULTILINE)
 
     assert sorted(explained) == sorted(EventType)
     assert json.loads(re.sub("…", "", block("json")))["type"] in explained

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from app import build
+
 STATED_ELSEWHERE = ("seed", "progress", "resume")
 
 
@@ -20,7 +22,11 @@ def circumstances(
     """
     return {
         "settings": settings(procedure, given),
-        "software": {"python": platform.python_version(), "torch": torch.__version__},
+        "software": {
+            **build.software(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
         "hardware": {
             "device": device_name(device),
             "machine": platform.machine(),

@@ -24,7 +24,8 @@ CALIBRATED = ("stratum_share", "memorized_share", "exposed_share")
 def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, Any]:
     """The record of a decision, from what was measured now, in trials and in earlier jobs.
 
-    Beside the decision itself: how long a retrain will take, and whether references would pay.
+    Beside the decision itself: the policy it was made by, how long a retrain will take, and whether
+    references would pay.
     """
     assert job.parent_version_id is not None
     policy, hardness = Policy.of(job.model.policy), Hardness.of(assessed["hardness"])
@@ -52,6 +53,7 @@ def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, A
         "reasons": list(decision.reasons),
         "retrain_seconds": priced.costs.retrain,
         "advice": None if advised is None else advised.sentence,
+        "policy": policy.stored(),
     }
 
 

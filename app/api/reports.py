@@ -3,7 +3,10 @@
 import hashlib
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Protocol, TypeVar
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,7 +20,7 @@ from app.api.polling import POLL_SECONDS
 from app.api.problems import Malformed, refusals
 from app.errors import UnknownJob, UnknownRequest
 from app.reports import html
-from app.reports.document import Document, document
+from app.reports.document import Document, Report, document
 from app.reports.job_report import JobReport, job_report
 from app.reports.landing import landing
 from app.reports.pdf import pdf
@@ -44,6 +47,7 @@ MEDIA_TYPES = {
     Form.PDF: "application/pdf",
 }
 FORMS = {media_type: form for form, media_type in MEDIA_TYPES.items()}
+LOOKS, SOURCES = Path(html.__file__).parent, (".py", ".html", ".css")
 FIRST_YEAR, LAST_YEAR = 1900, 9998  # a day before and after them can still be written
 HARDENED = {
     "Content-Security-Policy": html.POLICY,
@@ -54,13 +58,12 @@ Format = Annotated[
     Form | None,
     Query(description="Which form; without it, what the Accept header prefers, else JSON."),
 ]
-Report_contra = TypeVar("Report_contra", JobReport, RequestReport, PeriodReport, contravariant=True)
 
 
-class Page(Protocol[Report_contra]):
+class Page(Protocol):
     """Makes the page of a report; one that will be printed keeps still."""
 
-    def __call__(self, report: Report_contra, digest: str, *, still: bool = False) -> str: ...
+    def __call__(self, told: Document, *, still: bool = False) -> str: ...
 
 
 def described(what: str) -> dict[int | str, dict[str, Any]]:
@@ -140,14 +143,11 @@ def read_landing(session: SessionDep) -> HTMLResponse:
     )
 
 
-def answer(
-    http: Request, asked: Form | None, report: Report_contra, page: Page[Report_contra]
-) -> Response:
-    """The report in the form that is wanted, or 304."""
+def answer(http: Request, asked: Form | None, report: Report, page: Page) -> Response:
+    """The report in the form that is wanted, or 304; that is found out before a form is made."""
     told = document(report)
     form = asked or FORMS[preferred(http.headers.get("Accept"), tuple(FORMS))]
-    content = written(form, told, report, page)
-    headers = {"ETag": etag(form, told, content), "Cache-Control": "no-cache", "Vary": "Accept"}
+    headers = {"ETag": etag(form, told), "Cache-Control": "no-cache", "Vary": "Accept"}
     if form is Form.HTML:
         headers |= HARDENED
     if form in (Form.CSV, Form.PDF):
@@ -156,24 +156,35 @@ def answer(
         headers["Retry-After"] = str(POLL_SECONDS)
     if etags.known(http.headers.get("If-None-Match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+    return Response(written(form, told, page), media_type=MEDIA_TYPES[form], headers=headers)
 
 
-def written(form: Form, told: Document, report: Report_contra, page: Page[Report_contra]) -> bytes:
+def written(form: Form, told: Document, page: Page) -> bytes:
     """The report in one form."""
     match form:
         case Form.JSON:
             return told.content
         case Form.HTML:
-            return page(report, told.sha256).encode()
+            return page(told).encode()
         case Form.CSV:
             return sheet(told).encode()
         case Form.PDF:
-            return pdf(page(report, told.sha256, still=True), told.sha256)
+            return pdf(page(told, still=True), told.sha256)
 
 
-def etag(form: Form, told: Document, content: bytes) -> str:
+def etag(form: Form, told: Document) -> str:
     """The digest of the JSON; a form of it may change with the service while that stays."""
     if form is Form.JSON:
         return f'"{told.sha256}"'
-    return f'"{told.sha256}-{hashlib.sha256(content).hexdigest()[:16]}"'
+    return f'"{told.sha256}-{form}-{looks()}"'
+
+
+@cache
+def looks() -> str:
+    """What the forms of a report depend on besides it: our code and templates, and two libraries.
+
+    16 digits of SHA-256; all of it is read once.
+    """
+    parts = [path.read_bytes() for path in sorted(LOOKS.rglob("*.*")) if path.suffix in SOURCES]
+    parts += [version(library).encode() for library in ("jinja2", "reportlab")]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

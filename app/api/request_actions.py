@@ -115,8 +115,14 @@ def extend_deletion_request(
 
     Two further months under the GDPR, article 12(3); 45 further days under the CCPA, section 7021.
     """
-    zone = ZoneInfo(settings.timezone)
-    request = clocks.extend(session, request_id, zone=zone, now=now, **body.model_dump())
+    request = clocks.extend(
+        session,
+        request_id,
+        zone=ZoneInfo(settings.timezone),
+        holidays=settings.holidays,
+        now=now,
+        **body.model_dump(),
+    )
     return shown(session, request)
 
 

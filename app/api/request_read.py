@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.api.derived import DerivedRead
 from app.bitmap import Bitmap
-from app.law import Law
+from app.law import Law, Manner
 from app.ledger import clocks, derived, requests
 from app.ledger.clocks import Clock
 from app.ledger.reasons import ExtensionReason
@@ -57,6 +57,7 @@ class DeletionRequestRead(BaseModel):
     state: RequestState = Field(description="The least advanced of its erasures.")
     sample_count: int = Field(description="Samples that it was resolved to.", examples=[20])
     law: Law = Field(description="Under which law the person asked.")
+    manner: Manner | None = Field(description="How it was made; null where nobody said.")
     received_at: datetime = Field(description="When the person asked.")
     confirm_by: datetime | None = Field(
         description="By when the person must have been told that it was received (CCPA, section "

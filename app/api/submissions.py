@@ -17,7 +17,7 @@ from app.auth import MissingScope, Scope
 from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import Fault
-from app.law import Law, dates
+from app.law import NO_HOLIDAYS, Law, Manner, dates
 from app.ledger import acts, datasets, identifications, requests
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
@@ -57,6 +57,9 @@ class DeletionRequestCreate(BaseModel):
     )
     law: Law = Field(
         Law.GDPR, description="Under which law the person asked; all dates follow from it."
+    )
+    manner: Manner | None = Field(
+        None, description="How it was made; on record for California (section 7101(b))."
     )
     verify_first: bool | None = Field(
         None,
@@ -119,7 +122,12 @@ def submission(
         raise Malformed(
             "received_at lies in the future", Fault("/received_at", "in_the_future", "not yet")
         )
-    due = dates(body.law, received_at, zone=ZoneInfo(settings.timezone))
+    due = dates(
+        body.law,
+        received_at,
+        zone=ZoneInfo(settings.timezone),
+        holidays=settings.holidays.get(body.law, NO_HOLIDAYS),
+    )
     return Submission(
         samples=samples_of(session, body, key) if samples is None else samples,
         subject_key=key,
@@ -128,6 +136,7 @@ def submission(
         external_id=body.external_id,
         law=body.law,
         confirm_by=due.confirm_by,
+        manner=body.manner,
         by_samples=body.sample_ids is not None,
     )
 

@@ -74,12 +74,7 @@ def submit_all(
     published, live = lines_of(session, everything)
     made = [requests.row(each) for each in submissions]
     with or_refuse(session, NameTaken("a request with one of these external_ids exists already")):
-        create_all(
-            session,
-            made,
-            [{"law": each.law.value, "due_at": each.due_at.isoformat()} for each in made],
-            now=now,
-        )
+        create_all(session, made, [requests.asked(each) for each in made], now=now)
     for request, each in zip(made, submissions, strict=True):
         requests.keep_samples(session, request, each.samples)
     for dataset_id, ordinals in everything.items():

@@ -15,6 +15,9 @@ from app.ledger.tables import DeletionRequest, stored
 class Urgency(StrEnum):
     """How a due date stands to the present."""
 
+    ELAPSED_50 = "elapsed_50"  # per cent of the time from receipt to the due date
+    ELAPSED_75 = "elapsed_75"
+    ELAPSED_90 = "elapsed_90"
     AT_RISK = "at_risk"  # nearer than the margin of a model's policy
     OVERDUE = "overdue"
 
@@ -38,7 +41,7 @@ class Extension(Base):
 
 
 class DueMark(Base):
-    """That a due date came near, or passed, while its request was open; each is stated once."""
+    """How far a due date's time had run while its request was open; each stage is stated once."""
 
     __tablename__ = "due_marks"
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Float, Select, func, literal, select
+from sqlalchemy import ColumnElement, Float, Select, exists, extract, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,10 @@ from app.ledger.policy import Policy
 from app.ledger.reasons import ExtensionReason
 from app.ledger.states import FINAL_REQUEST_STATES, OPEN_ERASURE_STATES
 from app.ledger.tables import DeletionRequest, Erasure, Model
+
+# Per cent of a request's time after which it is escalated, however much is left of it.
+STAGES = {Urgency.ELAPSED_50: 50, Urgency.ELAPSED_75: 75, Urgency.ELAPSED_90: 90}
+URGENT = (Urgency.AT_RISK, Urgency.OVERDUE)
 
 
 class AlreadyExtended(Conflict):
@@ -48,6 +52,7 @@ def extend(
     reason: ExtensionReason,
     notice: str,
     zone: ZoneInfo,
+    holidays: law.Holidays = law.NONE_KNOWN,
     now: datetime,
 ) -> DeletionRequest:
     """Move a request's due date once, inside its first period, to the end of its law's second.
@@ -66,7 +71,12 @@ def extend(
         reason=reason,
         notice=notice,
         due_before=request.due_at,
-        due_after=law.dates(request.law, request.received_at, zone=zone).extended_due_at,
+        due_after=law.dates(
+            request.law,
+            request.received_at,
+            zone=zone,
+            holidays=holidays.get(request.law, law.NO_HOLIDAYS),
+        ).extended_due_at,
         extended_at=now,
     )
     session.add(extension)
@@ -99,13 +109,12 @@ def state_extension(session: Session, extension: Extension) -> None:
 
 
 def escalate(session: Session, *, now: datetime) -> Sequence[tuple[UUID, Urgency]]:
-    """Mark open requests whose due date is near or past; returns those that were not marked yet."""
+    """Mark open requests by how far their time has run; returns those that were not marked yet."""
+    found = {urgency: gone(percent, now) for urgency, percent in STAGES.items()}
+    found |= {Urgency.AT_RISK: near(now), Urgency.OVERDUE: past(now)}
     marked = [
         mark
-        for urgency, which in (
-            (Urgency.AT_RISK, near(now)),
-            (Urgency.OVERDUE, open_requests().where(DeletionRequest.due_at < now)),
-        )
+        for urgency, which in found.items()
         for mark in mark_once(session, urgency, which, now=now)
     ]
     session.flush()
@@ -117,6 +126,21 @@ def open_requests() -> Select[UUID, datetime]:
     return select(DeletionRequest.id, DeletionRequest.due_at).where(
         DeletionRequest.state.not_in(FINAL_REQUEST_STATES)
     )
+
+
+def gone(percent: int, now: datetime) -> Select[UUID, datetime]:
+    """Open requests of whose time, from receipt to the due date, so much is over.
+
+    In seconds: a day of an interval is longer or shorter where the clocks change.
+    """
+    received, due = DeletionRequest.received_at, DeletionRequest.due_at
+    whole, over = extract("epoch", due - received), extract("epoch", literal(now) - received)
+    return open_requests().where(over * 100 >= whole * percent)
+
+
+def past(now: datetime) -> Select[UUID, datetime]:
+    """Open requests whose due date is over."""
+    return open_requests().where(DeletionRequest.due_at < now)
 
 
 def near(now: datetime) -> Select[UUID, datetime]:
@@ -140,11 +164,16 @@ def mark_once(
     session: Session, urgency: Urgency, which: Select[UUID, datetime], *, now: datetime
 ) -> list[tuple[UUID, Urgency]]:
     """Mark what is not marked with this yet, and state it; two clerks do it once."""
+    known = exists().where(
+        DueMark.request_id == DeletionRequest.id,
+        DueMark.due_at == DeletionRequest.due_at,
+        DueMark.urgency == urgency,
+    )
     columns = [DueMark.request_id, DueMark.due_at, DueMark.urgency, DueMark.marked_at]
     fixed = [literal(urgency, DueMark.urgency.type), literal(now, DueMark.marked_at.type)]
     rows = session.execute(
         insert(DueMark)
-        .from_select(columns, which.add_columns(*fixed))
+        .from_select(columns, which.where(~known).add_columns(*fixed))
         .on_conflict_do_nothing()
         .returning(DueMark.request_id, DueMark.due_at)
     ).all()
@@ -168,7 +197,11 @@ def at_risk(wanted: bool) -> ColumnElement[bool]:
     """A condition on requests: their present due date is marked while they are open, or is not."""
     marked = (
         select(DueMark)
-        .where(DueMark.request_id == DeletionRequest.id, DueMark.due_at == DeletionRequest.due_at)
+        .where(
+            DueMark.request_id == DeletionRequest.id,
+            DueMark.due_at == DeletionRequest.due_at,
+            DueMark.urgency.in_(URGENT),
+        )
         .exists()
     ) & DeletionRequest.state.not_in(FINAL_REQUEST_STATES)
     return marked if wanted else ~marked

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from app.bitmap import Bitmap
 from app.errors import Fault, IllegalTransition, NameTaken, UnknownRequest
 from app.evidence.canonical import Json
-from app.law import Law
+from app.law import Law, Manner
 from app.ledger import canaries, datasets, lineage, owing, receipts
 from app.ledger.reasons import DenialReason
 from app.ledger.states import (
@@ -41,6 +41,7 @@ class Submission:
     external_id: str | None = None
     law: Law = Law.GDPR
     confirm_by: datetime | None = None
+    manner: Manner | None = None
     by_samples: bool = False  # the caller named the samples themselves
 
 
@@ -56,7 +57,7 @@ def received(session: Session, submission: Submission, *, now: datetime) -> Dele
     """A request that has no effect yet."""
     request = row(submission)
     with or_refuse(session, known_already()):
-        create(session, request, now=now, law=request.law.value, due_at=request.due_at.isoformat())
+        create(session, request, now=now, **asked(request))
     return request
 
 
@@ -68,11 +69,18 @@ def row(submission: Submission) -> DeletionRequest:
         subject_key=submission.subject_key,
         sample_count=sum(map(len, submission.samples.values())),
         law=submission.law,
+        manner=submission.manner,
         received_at=submission.received_at,
         confirm_by=submission.confirm_by,
         due_at=submission.due_at,
         erasures=[],
     )
+
+
+def asked(request: DeletionRequest) -> dict[str, Json]:
+    """What the entry says that states a request's receipt."""
+    told: dict[str, Json] = {"law": request.law.value, "due_at": request.due_at.isoformat()}
+    return told | ({"manner": request.manner.value} if request.manner else {})
 
 
 def accept(

@@ -5,12 +5,11 @@ Left out on purpose: the subject's hash, the sample ids and the `external_id`.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version as version_of
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import build
 from app.bitmap import Bitmap
 from app.evidence.canonical import digest
 from app.evidence.statement import Statement
@@ -37,7 +36,7 @@ def accepted(request: DeletionRequest, forget_set: SampleCommitment, *, now: dat
             {"model": erasure.model.name, "samples": len(erasure.samples)}
             for erasure in request.erasures
         ],
-        "software": {"lacuna": software_version()},
+        "software": dict(build.software()),
     }
     return Statement({"forget-set": forget_set.root.hex()}, predicate)
 
@@ -65,7 +64,7 @@ def completed(
         "completed_at": moment(now),
         "outcomes": outcomes,
         "derived": [derivation(child) for child in reached],
-        "software": {"lacuna": software_version()},
+        "software": dict(build.software()),
     }
     return Statement(subjects or {"forget-set": forget_set.root.hex()}, predicate)
 
@@ -78,7 +77,7 @@ def denied(
         **of_request("denied", request, forget_set),
         "denied_at": moment(now),
         "reasons": list(reasons),
-        "software": {"lacuna": software_version()},
+        "software": dict(build.software()),
     }
     return Statement({"forget-set": forget_set.root.hex()}, predicate)
 
@@ -162,14 +161,7 @@ def work(session: Session, job: Job) -> dict[str, Any]:
     parent = versions.by_id(session, job.parent_version_id)
     line = session.get_one(Model, job.model_id)
     made_with = (job.run or {}).get("made_with", {})
-    configuration = spoken(
-        {
-            "recipe": line.recipe,
-            "settings": made_with.get("settings"),
-            "policy": line.policy,
-            "audit_thresholds": (job.audit or {}).get("thresholds"),
-        }
-    )
+    configured = configuration(line, job)
     samples = {line.dataset_id: job.forget_set}
     return {
         "id": str(job.id),
@@ -178,14 +170,30 @@ def work(session: Session, job: Job) -> dict[str, Any]:
         "decision": picked(job.decision, *DECIDED),
         "method": job.decision["route"],
         "seed": job.seed,
-        "configuration": configuration,
-        "configuration_sha256": digest(configuration).hex(),
+        "configuration": configured,
+        "configuration_sha256": digest(configured).hex(),
         "software": made_with.get("software"),
         "hardware": made_with.get("hardware"),
         "audit": None if job.audit is None else audited(job.audit),
         "created_at": moment(job.created_at),
         "started_at": job.started_at and moment(job.started_at),
     }
+
+
+def configuration(line: Model, job: Job) -> dict[str, Any]:
+    """What was set: the recipe, the method's knobs, the policy decided by, the audit's thresholds.
+
+    Jobs from before decisions kept their policy state the model's present one.
+    """
+    decision = job.decision or {}
+    told: dict[str, Any] = {
+        "recipe": line.recipe,
+        "settings": (job.run or {}).get("made_with", {}).get("settings"),
+        "policy": decision.get("policy", line.policy) if decision else None,
+        "audit_thresholds": (job.audit or {}).get("thresholds"),
+    }
+    spoken_of: dict[str, Any] = spoken(told)
+    return spoken_of
 
 
 def audited(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,9 +231,3 @@ def committed(forget_set: SampleCommitment) -> dict[str, Any]:
 
 def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
-
-
-@cache
-def software_version() -> str:
-    """Which Lacuna this is; asking the packaging anew takes longer than the rest of a statement."""
-    return version_of("lacuna")

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.bitmap import Bitmap
 from app.db import Base, Table
-from app.law import Law
+from app.law import Law, Manner
 from app.ledger.states import ErasureState, JobKind, JobState, RequestState, VersionState
 
 ACTIVE_OF = "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind IN"
@@ -196,6 +196,7 @@ class DeletionRequest(Table):
     subject_key: Mapped[bytes | None]
     sample_count: Mapped[int]
     law: Mapped[Law] = mapped_column(stored(Law), default=Law.GDPR)
+    manner: Mapped[Manner | None] = mapped_column(stored(Manner))  # null: nobody said
     received_at: Mapped[datetime]
     confirm_by: Mapped[datetime | None]  # by when receipt is confirmed, where the law wants that
     due_at: Mapped[datetime]

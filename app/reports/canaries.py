@@ -1,6 +1,7 @@
 """What an audit wrote of canaries, read back as values; see models/auditing/canary_report.py."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from app.reports.intervals import Interval
 
@@ -22,6 +23,9 @@ class Rate:
 @dataclass(frozen=True)
 class Canaries:
     """What coins say that were flipped, and committed to in the ledger, before the training."""
+
+    # Where nothing leaks, wealth reaches it at any time with a chance of 1 in 20 (Ville 1939).
+    telling_wealth: ClassVar[float] = 20.0
 
     outcome: str
     """alike, told_apart, inconclusive, untested."""

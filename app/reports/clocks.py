@@ -18,7 +18,7 @@ from app.ledger.reasons import DenialReason, ExtensionReason
 from app.ledger.states import ErasureState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job
 from app.ledger.transitions import MACHINES
-from app.reports.facts import Step, timeline, utc
+from app.reports.facts import Step, timelines, utc
 
 DENIED = f"{MACHINES[DeletionRequest]}.{RequestState.DENIED}"
 
@@ -89,30 +89,32 @@ class Carried:
 
 def carried(session: Session, job: Job) -> tuple[Carried, ...]:
     """The requests of a job, the most urgent first; one that came to nothing gave them back."""
-    rows = session.scalars(
+    erasures = session.scalars(
         select(Erasure)
         .join(DeletionRequest, DeletionRequest.id == Erasure.request_id)
         .where(Erasure.job_id == job.id)
         .order_by(DeletionRequest.due_at, DeletionRequest.id)
         .options(joinedload(Erasure.request))
-    )
+    ).all()
+    extended = extensions(session, [erasure.request_id for erasure in erasures])
+    steps = timelines(session, erasures)
     return tuple(
         Carried(
             request=erasure.request_id,
             law=erasure.request.law,
             received_at=utc(erasure.request.received_at),
             due_at=utc(erasure.request.due_at),
-            extension=extension(session, erasure.request),
-            holds=holds(timeline(session, erasure)),
+            extension=extended.get(erasure.request_id),
+            holds=holds(steps[erasure.id]),
         )
-        for erasure in rows
+        for erasure in erasures
     )
 
 
-def extension(session: Session, request: DeletionRequest) -> Extended | None:
-    """The request's extension, if it had one."""
-    row = session.get(Extension, request.id)
-    return Extended.of(row) if row else None
+def extensions(session: Session, requests: Sequence[UUID]) -> dict[UUID, Extended]:
+    """By request: its extension, if it had one."""
+    rows = session.scalars(select(Extension).where(Extension.request_id.in_(requests)))
+    return {row.request_id: Extended.of(row) for row in rows}
 
 
 def holds(steps: Sequence[Step]) -> tuple[Held, ...]:

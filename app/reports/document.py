@@ -1,8 +1,10 @@
-"""One byte string per report, and the digest by which it is known."""
+"""One byte string per report, the digest by which it is known, and the report read back from it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -12,6 +14,7 @@ from app.reports.period_report import PeriodReport
 from app.reports.request_report import RequestReport
 
 Report = JobReport | RequestReport | PeriodReport
+Kind = TypeVar("Kind", JobReport, RequestReport, PeriodReport)
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,15 @@ class Document:
 
 def document(report: Report) -> Document:
     """The report as JSON; times are RFC 3339 in UTC. ValueError for a number that is NaN."""
-    return Document(canonical(reports().dump_python(report, mode="json")))
+    return Document(canonical(forms()[type(report)].dump_python(report, mode="json")))
+
+
+def read_back(told: Document, kind: type[Kind]) -> Kind:
+    """The report that these bytes are; pages are made of it, so they can say nothing else."""
+    return forms()[kind].validate_json(told.content)
 
 
 @cache
-def reports() -> TypeAdapter[Report]:
+def forms() -> Mapping[type[Report], TypeAdapter[Any]]:
     """Made once, at the first report: the source of every part is read for its docstrings."""
-    return TypeAdapter(Report)
+    return {kind: TypeAdapter(kind) for kind in (JobReport, RequestReport, PeriodReport)}

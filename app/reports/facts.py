@@ -1,11 +1,13 @@
 """Facts that every report tells: which versions, which steps, and when.
 
-Only what does not change once it has happened, so that a finished report keeps its digest; but for
-what consumers outside have acknowledged, which comes in afterwards and gives it a new one.
+A finished report keeps its digest until something is learnt or forgotten afterwards: a consumer
+or the owner of a derived version confirms what they did, or what entries say of a person is
+shredded after its time. Then it is another report, with another digest.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -16,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from app.ledger import consumers
 from app.ledger.consumer_tables import Acknowledgement
-from app.ledger.log_tables import LedgerEntry
+from app.ledger.log_tables import LedgerEntry, LedgerLeaf
 from app.ledger.policy import Policy
 from app.ledger.tables import Model, ModelVersion
 from app.ledger.transitions import MACHINES, Stateful
@@ -86,8 +88,8 @@ class Withdrawn:
 class Step:
     """One change of state, as its ledger entry states it."""
 
-    entry: int
-    """The ledger entry's number in the database; the index in the tree is another."""
+    index: int | None
+    """The ledger entry's index in the Merkle tree; null until the clerk has entered it there."""
     state: str
     """The state that was entered."""
     hour: datetime
@@ -130,21 +132,31 @@ def counted(owed: Sequence[Acknowledgement]) -> Consumers:
 
 def timeline(session: Session, row: Stateful) -> tuple[Step, ...]:
     """Every step of a row, oldest first."""
-    entries = session.scalars(
-        select(LedgerEntry)
-        .where(LedgerEntry.machine == MACHINES[type(row)], LedgerEntry.row_id == row.id)
+    return timelines(session, [row])[row.id]
+
+
+def timelines(session: Session, rows: Iterable[Stateful]) -> Mapping[UUID, tuple[Step, ...]]:
+    """By row, all of one kind: every step of it, oldest first."""
+    kinds = {row.id: MACHINES[type(row)] for row in rows}
+    found = session.execute(
+        select(LedgerEntry, LedgerLeaf.index)
+        .outerjoin(LedgerLeaf, LedgerLeaf.entry_id == LedgerEntry.id)
+        .where(LedgerEntry.machine.in_(set(kinds.values())), LedgerEntry.row_id.in_(kinds))
         .order_by(LedgerEntry.revision)
         .options(joinedload(LedgerEntry.payload))
     )
-    return tuple(step(entry) for entry in entries)
+    steps: defaultdict[UUID, tuple[Step, ...]] = defaultdict(tuple)
+    for entry, index in found:
+        steps[entry.row_id] += (step(entry, index),)
+    return steps
 
 
-def step(entry: LedgerEntry) -> Step:
+def step(entry: LedgerEntry, index: int | None) -> Step:
     # The relationship says that there is a payload; shredding it is what makes that untrue.
     stored: Any = entry.payload
     payload = json.loads(stored.payload) if stored else {}
     return Step(
-        entry=entry.id,
+        index=index,
         state=entry.kind.partition(".")[2],
         hour=utc(entry.hour),
         at=utc(datetime.fromisoformat(payload["at"])) if payload else None,
@@ -154,6 +166,11 @@ def step(entry: LedgerEntry) -> Step:
             if name not in TOLD_ELSEWHERE and not isinstance(fact, list | dict)
         },
     )
+
+
+def entered(steps: Iterable[Step]) -> bool:
+    """Whether all of them have their place in the tree, so that no index is still to come."""
+    return all(step.index is not None for step in steps)
 
 
 def utc(moment: datetime) -> datetime:

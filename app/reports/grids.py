@@ -10,7 +10,7 @@ from reportlab.platypus import Flowable, Paragraph, Spacer, Table
 from app.reports.columns import widths
 from app.reports.drawings import colour
 from app.reports.letters import CELL, CELL_SIZE, FIGURE, PAD, QUIET, TABLE_CAPTION, WIDTH, marked
-from app.reports.markup import Element
+from app.reports.markup import Element, plain
 
 LEGEND_WORDS = 108.0  # points
 # reportlab's commands: what, from which cell, to which, how.
@@ -53,7 +53,7 @@ def lines_of(cell: Element) -> str:
     """The cell's words, one line for each that it will be set on at least."""
     small = [part.text for part in cell.elements if part.name == "small"]
     rest = [part if isinstance(part, str) else part.text for part in cell.children]
-    large = " ".join(" ".join(part for part in rest if part not in small).split())
+    large = plain(" ".join(part for part in rest if part not in small))
     return "\n".join([large, *small])
 
 

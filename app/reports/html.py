@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.reports import plots, summaries, tables, words
+from app.reports.document import Document, read_back
 from app.reports.job_report import JobReport
 from app.reports.landing import Landing
 from app.reports.numbers import FILTERS
@@ -37,16 +38,17 @@ environment.filters |= FILTERS
 environment.globals |= {"style": Markup(STYLE), "words": words}  # noqa: S704, our own file
 
 
-def job_page(report: JobReport, digest: str, *, still: bool = False) -> str:
-    """The page on one job; `digest` is that of its JSON.
+def job_page(told: Document, *, still: bool = False) -> str:
+    """The page on one job.
 
     One that is not final reloads itself, unless it is to keep still because it will be printed.
     """
+    report = read_back(told, JobReport)
     audit = report.audit
     return page(
         "job.html",
         report=report,
-        digest=digest,
+        digest=told.sha256,
         summary=summaries.of_job(report),
         reload_seconds=None if report.final or still else RELOAD_SECONDS,
         decided_by=tables.decided_by(report.decision) if report.decision else [],
@@ -63,12 +65,13 @@ def job_page(report: JobReport, digest: str, *, still: bool = False) -> str:
     )
 
 
-def request_page(report: RequestReport, digest: str, *, still: bool = False) -> str:
+def request_page(told: Document, *, still: bool = False) -> str:
     """The page on one deletion request, for the person who asked."""
+    report = read_back(told, RequestReport)
     return page(
         "request.html",
         report=report,
-        digest=digest,
+        digest=told.sha256,
         summary=summaries.of_request(report),
         outcomes=[
             (outcome, summaries.of_outcome(outcome, report.request.state))
@@ -79,15 +82,17 @@ def request_page(report: RequestReport, digest: str, *, still: bool = False) -> 
     )
 
 
-def period_page(report: PeriodReport, digest: str, *, still: bool = False) -> str:
+def period_page(told: Document, *, still: bool = False) -> str:
     """The page on a period, for the auditor; it never reloads itself."""
+    report = read_back(told, PeriodReport)
     return page(
         "period.html",
         report=report,
-        digest=digest,
+        digest=told.sha256,
         summary=summaries.of_period(report),
         counts=tables.counts(report),
         times=tables.times(report),
+        manners=tables.manners(report),
         reload_seconds=None,
     )
 

@@ -1,6 +1,5 @@
 """What the engineer, and whoever checks on them, is told of one job."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
@@ -15,10 +14,13 @@ from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Dataset, Erasure, Job, ModelVersion
 from app.reports import derivations
 from app.reports.clocks import Carried, carried
+from app.reports.costs import Costs, costs_of
 from app.reports.derivations import Derived
-from app.reports.facts import Step, Version, Withdrawn, timeline, utc, withdrawn_for
+from app.reports.facts import Step, Version, Withdrawn, entered, timeline, utc, withdrawn_for
+from app.reports.made_with import MadeWith, made_with
 from app.reports.measured import Audit, Decision, Failure, Run, Training, read
 from app.reports.pipeline import Checked, Pipeline, checked_by, pipeline_of
+from app.reports.precedence import Precedence, precedence
 
 FORMAT = "lacuna.job-report/1"
 Made = TypeVar("Made", Run, Audit)
@@ -96,26 +98,6 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What the job took, in seconds, beside what a retrain was predicted to take."""
-
-    assess: float
-    """Measuring hardness."""
-    runs: float
-    """All runs, those that an audit sent back included."""
-    audits: float
-    """All audits, references left out."""
-    total: float
-    """The three together."""
-    retrain: float
-    """What a retrain was predicted to take."""
-    share: float | None
-    """`total` over `retrain`."""
-    reference: float | None
-    """Spent on a retrained network to compare with: the price of knowing, no part of `total`."""
-
-
-@dataclass(frozen=True)
 class JobReport:
     """One job, from the ledger alone. Parts that it has not reached yet are null."""
 
@@ -144,12 +126,16 @@ class JobReport:
     """What others derived from the versions that were taken out of use."""
     timeline: tuple[Step, ...]
     """Every step, oldest first."""
+    precedence: Precedence | None
+    """That the decision was in the ledger before anything was run; null before there is one."""
     hardness: dict[str, object] | None
     """How hard the forgetting would be, as measured (models/hardness/record.py)."""
     decision: Decision | None
     """The route, and why."""
     training: Training | None
     """Of a first training: how it went."""
+    made_with: MadeWith | None
+    """Settings, policy, software and hardware of the decided route."""
     run: Run | None
     """What was run on the decided route."""
     overruled: tuple[Run, ...]
@@ -165,7 +151,8 @@ class JobReport:
 
     @property
     def final(self) -> bool:
-        return self.job.final
+        """Whether it has come to its end, and its entries have their places in the ledger."""
+        return self.job.final and entered(self.timeline)
 
 
 def job_report(session: Session, job_id: UUID) -> JobReport:
@@ -174,7 +161,7 @@ def job_report(session: Session, job_id: UUID) -> JobReport:
     before = job.parent_version_id and versions.by_id(session, job.parent_version_id)
     after = session.scalar(select(ModelVersion).where(ModelVersion.job_id == job.id))
     decision = read(Decision, job.decision)
-    overruled = overruled_runs(job)
+    overruled, steps = overruled_runs(job), timeline(session, job)
     run, audit = (
         current(read(Run, run_of(job)), decision),
         current(read(Audit, job.audit), decision),
@@ -190,10 +177,12 @@ def job_report(session: Session, job_id: UUID) -> JobReport:
         after=Version.of(after) if after else None,
         withdrawn=withdrawn_for(session, job.model, after) if after else (),
         derived=derivations.replaced_by(session, after) if after else (),
-        timeline=timeline(session, job),
+        timeline=steps,
+        precedence=precedence(steps),
         hardness=job.hardness,
         decision=decision,
         training=read(Training, job.run) if job.kind is JobKind.TRAIN else None,
+        made_with=made_with(job),
         run=run,
         overruled=overruled,
         audit=audit,
@@ -259,25 +248,3 @@ def current(made: Made | None, decision: Decision | None) -> Made | None:
     audit that led to it.
     """
     return made if made and decision and made.route == decision.route else None
-
-
-def costs_of(
-    job: Job, decision: Decision | None, runs: Sequence[Run | None], audit: Audit | None
-) -> Costs | None:
-    """What was spent so far; None before anything was decided."""
-    if decision is None or job.hardness is None:
-        return None
-    made = [run for run in runs if run]
-    audits = [one.audit for one in made if one.audit] + ([audit] if audit else [])
-    assess = float(job.hardness["seconds"])
-    run_seconds, audit_seconds = (sum(one.seconds for one in group) for group in (made, audits))
-    total = assess + run_seconds + audit_seconds
-    return Costs(
-        assess=assess,
-        runs=run_seconds,
-        audits=audit_seconds,
-        total=total,
-        retrain=decision.retrain_seconds,
-        share=total / decision.retrain_seconds if decision.retrain_seconds else None,
-        reference=audit.reference_seconds if audit else None,
-    )

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from app import build
 from app.ledger import jobs, model_lines, versions
 from app.ledger.states import JobKind, JobState
 from app.reports.facts import utc
@@ -71,4 +71,4 @@ def landing(session: Session) -> Landing:
         )
         for job in jobs.listed(session, limit=RECENT)
     )
-    return Landing(version=version("lacuna"), models=tuple(lines), jobs=recent)
+    return Landing(version=build.software()["lacuna"], models=tuple(lines), jobs=recent)

@@ -8,7 +8,7 @@ from reportlab.lib.styles import ParagraphStyle
 
 from app.reports import typeface
 from app.reports.drawings import PRINT, colour
-from app.reports.markup import Element
+from app.reports.markup import Element, plain
 
 MARGIN = 54.0  # points, on every side
 INDENT = 6.0  # that reportlab leaves inside the margin
@@ -49,7 +49,7 @@ def marked(element: Element) -> str:
         for child in element.children
         if isinstance(child, str) or child.name != "svg"
     )
-    return " ".join(part for part in "".join(parts).replace("\n", " ").split(" ") if part)
+    return plain("".join(parts))
 
 
 def inside(element: Element, parent: str) -> str:

@@ -37,8 +37,14 @@ class Element:
     @property
     def text(self) -> str:
         """Its words, blanks as a browser would show them; one that breaks no line stays."""
-        words = "".join(child if isinstance(child, str) else child.text for child in self.children)
-        return " ".join(part for part in words.replace("\n", " ").split(" ") if part)
+        return plain(
+            "".join(child if isinstance(child, str) else child.text for child in self.children)
+        )
+
+
+def plain(words: str) -> str:
+    """With single blanks; one that breaks no line stays what it is."""
+    return " ".join(part for part in words.replace("\n", " ").split(" ") if part)
 
 
 class Reader(HTMLParser):

@@ -1,6 +1,6 @@
 """Numbers as people read them; each filter of the templates is one of these functions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 NOTHING = "–"
 THIN, FIXED = "\u202f", "\u00a0"  # blanks at which no line is broken
@@ -52,9 +52,26 @@ def duration(seconds: float | None) -> str:
     return f"{hours}{FIXED}h {minutes}{FIXED}min"
 
 
+def setting(value: object) -> str:
+    """A setting as somebody would write it who sets it; numbers with all their digits."""
+    match value:
+        case None:
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(setting(each) for each in value) or NOTHING
+    return minus(str(value)) if isinstance(value, int | float) else str(value)
+
+
 def moment(at: datetime | None) -> str:
     """Date and time in UTC."""
     return NOTHING if at is None else f"{at.day} {at:%B %Y, %H:%M:%S} UTC"
+
+
+def instant(text: str) -> str:
+    """A moment that an entry states, RFC 3339, as `moment` has it."""
+    return moment(datetime.fromisoformat(text).astimezone(UTC))
 
 
 def day(at: datetime) -> str:
@@ -74,5 +91,5 @@ def minus(text: str) -> str:
 
 FILTERS = {
     filter_.__name__: filter_
-    for filter_ in (number, score, signed, percent, duration, moment, day, clock)
+    for filter_ in (number, score, signed, percent, duration, setting, moment, instant, day, clock)
 }

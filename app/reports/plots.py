@@ -179,9 +179,9 @@ def leak_plot(leaks: Sequence[Leak]) -> Markup:
 
 
 def band(leak: Leak, scale: Scale, top: float) -> Markup:
-    """Where the whole interval has to lie."""
+    """Where the whole interval has to lie; below the row's words, which it would run through."""
     start, end = scale(-leak.margin), scale(leak.margin)
-    return tag("rect", x=start, y=top + 2, width=end - start, height=ROW - 4, class_="allowed")
+    return tag("rect", x=start, y=top + 21, width=end - start, height=ROW - 25, class_="allowed")
 
 
 def leak_row(leak: Leak, scale: Scale, top: float) -> Markup:

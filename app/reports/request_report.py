@@ -4,6 +4,7 @@ Left out on purpose: the subject's hash, the sample ids, and the `external_id`, 
 anything. The request's own id is reference enough.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -12,14 +13,22 @@ from uuid import UUID
 from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
-from app.law import Law
+from app.law import Law, Manner
 from app.ledger import derived, requests, versions
 from app.ledger.states import FINAL_REQUEST_STATES, ErasureState, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job
 from app.reports import clocks, derivations
 from app.reports.clocks import Denied, Extended, Held
 from app.reports.derivations import Derived
-from app.reports.facts import Step, Withdrawn, timeline, utc, withdrawn_for
+from app.reports.facts import (
+    Step,
+    Withdrawn,
+    entered,
+    timeline,
+    timelines,
+    utc,
+    withdrawn_for,
+)
 
 FORMAT = "lacuna.request-report/1"
 
@@ -38,6 +47,8 @@ class RequestFacts:
     """How many were found."""
     law: Law
     """Under which law the person asked."""
+    manner: Manner | None
+    """How the request was made; null where nobody said."""
     received_at: datetime
     """When the person asked."""
     confirm_by: datetime | None
@@ -108,17 +119,19 @@ class RequestReport:
 
     @property
     def final(self) -> bool:
-        return self.request.final
+        """Whether it has come to its end, and its entries have their places in the ledger."""
+        return self.request.final and entered(self.timeline)
 
 
 def request_report(session: Session, request_id: UUID) -> RequestReport:
     """The report on this request, as far as it has come."""
     request = requests.get(session, request_id)
     erasures = sorted(request.erasures, key=lambda erasure: erasure.model.name)
+    steps = timelines(session, erasures)
     return RequestReport(
         format=FORMAT,
         request=request_facts(session, request),
-        outcomes=tuple(outcome(session, erasure) for erasure in erasures),
+        outcomes=tuple(outcome(session, erasure, steps[erasure.id]) for erasure in erasures),
         derived=derivations.told(derived.reached(session, requests.resolved(session, request_id))),
         timeline=timeline(session, request),
     )
@@ -132,22 +145,22 @@ def request_facts(session: Session, request: DeletionRequest) -> RequestFacts:
         final=request.state in FINAL_REQUEST_STATES,
         samples=request.sample_count,
         law=request.law,
+        manner=request.manner,
         received_at=utc(request.received_at),
         confirm_by=request.confirm_by and utc(request.confirm_by),
         due_at=utc(request.due_at),
         finished_at=finished and utc(finished),
         in_time=None if finished is None else finished <= request.due_at,
-        extension=clocks.extension(session, request),
+        extension=clocks.extensions(session, [request.id]).get(request.id),
         denial=clocks.denial(session, request),
     )
 
 
-def outcome(session: Session, erasure: Erasure) -> Outcome:
+def outcome(session: Session, erasure: Erasure, steps: Sequence[Step]) -> Outcome:
     """What one model had to do, and what came of it."""
     job = session.get_one(Job, erasure.job_id) if erasure.job_id else None
     version = versions.by_id(session, erasure.version_id) if erasure.version_id else None
     audit = job.audit if job and version else None
-    steps = timeline(session, erasure)
     return Outcome(
         model=erasure.model.name,
         state=erasure.state,

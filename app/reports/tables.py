@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.law import Law
+from app.reports.answers import NOT_RECORDED
 from app.reports.intervals import Interval
 from app.reports.measured import (
     AFTER,
@@ -14,7 +16,7 @@ from app.reports.measured import (
     Utility,
 )
 from app.reports.period_report import PeriodReport
-from app.reports.words import DECIDED_BY, HARDNESS, SETS, THRESHOLDS
+from app.reports.words import DECIDED_BY, HARDNESS, MANNERS, SETS, THRESHOLDS
 
 Number = int | float | None
 
@@ -177,11 +179,17 @@ TIMES = {
 
 def counts(report: PeriodReport) -> list[tuple[str, list[Number]]]:
     """What came in, what ended, and what is open: in all, then under each law."""
-    columns = [report.requests, *(one.requests for one in report.laws.values())]
+    columns = [report.requests, *(report.laws[law].requests for law in Law)]
     return [(label, [getattr(one, name) for one in columns]) for label, name in COUNTS.items()]
 
 
 def times(report: PeriodReport) -> list[tuple[str, list[Number]]]:
     """How long answers took: in all, then under each law."""
-    columns = [report.timeliness, *(one.timeliness for one in report.laws.values())]
+    columns = [report.timeliness, *(report.laws[law].timeliness for law in Law)]
     return [(label, [getattr(one, name) for one in columns]) for label, name in TIMES.items()]
+
+
+def manners(report: PeriodReport) -> list[tuple[str, int]]:
+    """How requests were made, as far as that was said."""
+    told = [(words, report.manners[manner]) for manner, words in MANNERS.items()]
+    return [*told, ("not recorded", report.manners[NOT_RECORDED])]

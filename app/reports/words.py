@@ -1,6 +1,6 @@
 """What states, routes, sets and numbers are called in front of people, and what they mean."""
 
-from app.law import Law
+from app.law import Law, Manner
 from app.ledger.reasons import DenialReason, ExtensionReason
 from app.ledger.states import (
     Derivation,
@@ -46,6 +46,16 @@ ERASURE_STATES = {
 LAWS = {
     Law.GDPR: "GDPR (European Union)",
     Law.CCPA: "CCPA (California)",
+}
+MANNERS = {
+    Manner.WEB_FORM: "by a form on the web",
+    Manner.EMAIL: "by e-mail",
+    Manner.PHONE: "by telephone",
+    Manner.MAIL: "by letter",
+    Manner.IN_PERSON: "in person",
+    Manner.API: "by another program",
+    Manner.AUTHORIZED_AGENT: "by an authorized agent",
+    Manner.OTHER: "in another way",
 }
 EXTENSIONS = {
     ExtensionReason.COMPLEXITY: "it is complex",

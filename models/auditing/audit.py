@@ -223,6 +223,5 @@ def report(
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],
         distributions=distributions(shown),
         band=band(heard.yardsticks),
-        sample_passes=2 * (2 + len(heard.references)) * sum(samples.values()),
         seconds=perf_counter() - started,
     )

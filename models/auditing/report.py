@@ -113,7 +113,6 @@ class AuditReport:
     changes: list[Change]
     distributions: list[Distribution]
     band: Band | None
-    sample_passes: int  # samples sent forward, summed over networks and measures
     seconds: float
 
 

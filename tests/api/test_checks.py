@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.ledger import checks
 from app.reports import html
+from app.reports.document import document
 from app.reports.job_report import job_report
 from app.reports.period_report import period_report
 from tests.api.conftest import Call
@@ -47,9 +48,9 @@ def test_a_jobs_page_says_below_which_share_defects_are(session: Session) -> Non
     session.expire_all()
 
     made, checking = (job_report(session, each) for each in (job.id, check.id))
-    page, of_check = (html.job_page(each, "") for each in (made, checking))
+    page, of_check = (html.job_page(document(each)) for each in (made, checking))
 
-    told = "0 defects in 1 job means below 95% at 95% confidence."
+    told = "0 defects in 1 checked version means below 95% at 95% confidence."
     assert told in " ".join(page.split())
     assert made.checked is None
     assert checking.checked is not None
@@ -68,5 +69,5 @@ def test_a_period_tells_the_checks_that_ended_within_it(session: Session) -> Non
 
     (model,) = within.checks
     assert (model.model, model.pipeline.checked, model.pipeline.defects) == ("faces", 2, 1)
-    assert "1 defect in 2 jobs means below" in html.period_page(within, "")
+    assert "1 defect in 2 checked versions means below" in html.period_page(document(within))
     assert after.checks == ()

@@ -10,6 +10,7 @@ from pypdf import PdfReader
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.api import reports
 from app.api.negotiation import preferred
 from app.ledger.tables import ModelVersion
 from tests.api.conftest import Call
@@ -78,6 +79,31 @@ def test_a_form_that_somebody_has_is_not_sent_again(http: TestClient, path: str,
     again = http.get(named(path, form), headers={"If-None-Match": etag})
 
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_what_somebody_has_is_not_made_again(
+    http: TestClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etag = http.get(named(path, "pdf")).headers["etag"]
+    monkeypatch.setattr(reports, "pdf", None)
+
+    again = http.get(named(path, "pdf"), headers={"If-None-Match": etag})
+
+    assert again.status_code == 304
+
+
+def test_a_changed_template_gives_pages_another_etag(
+    http: TestClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms = ("json", "html", "csv", "pdf")
+    before = [http.get(named(path, form)).headers["etag"] for form in forms]
+    monkeypatch.setattr(reports, "looks", lambda: "another")
+
+    after = [http.get(named(path, form)).headers["etag"] for form in forms]
+
+    assert after[0] == before[0]
+    assert not set(after[1:]) & set(before)
+    assert len(set(before)) == len(forms)
 
 
 def test_files_to_keep_are_named_after_their_json(http: TestClient, request_id: UUID) -> None:

@@ -146,11 +146,61 @@ def test_each_urgency_of_each_due_date_is_stated_once(
     seen = [clocks.escalate(session, now=due_at + offset * DAY) for offset in (-2, -1, -1, 1, 2)]
 
     key = request_of_ada.id
-    assert seen == [[], [(key, Urgency.AT_RISK)], [], [(key, Urgency.OVERDUE)], []]
+    stages = [(key, stage) for stage in clocks.STAGES]
+    assert seen == [stages, [(key, Urgency.AT_RISK)], [], [(key, Urgency.OVERDUE)], []]
     kinds = session.scalars(
         select(LedgerEntry.kind).where(LedgerEntry.machine == "due_mark").order_by(LedgerEntry.id)
     ).all()
-    assert kinds == ["deletion_request.at_risk", "deletion_request.overdue"]
+    assert kinds == [f"deletion_request.{urgency}" for urgency in Urgency]
+
+
+@pytest.mark.parametrize(
+    ("percent", "stage"),
+    [(50, Urgency.ELAPSED_50), (75, Urgency.ELAPSED_75), (90, Urgency.ELAPSED_90)],
+)
+def test_a_stage_is_stated_at_its_share_of_the_time_and_not_a_second_before(
+    session: Session, request_of_ada: DeletionRequest, percent: int, stage: Urgency
+) -> None:
+    session.execute(text("SET LOCAL TIME ZONE 'Europe/Berlin'"))  # summer time begins on the way
+    received, due_at = request_of_ada.received_at, request_of_ada.due_at
+    reached = received + (due_at - received) * percent / 100
+
+    before = clocks.escalate(session, now=reached - timedelta(seconds=1))
+    now = clocks.escalate(session, now=reached)
+
+    assert stage not in dict(before).values()
+    assert now == [(request_of_ada.id, stage)]
+
+
+def test_an_extended_request_goes_through_the_stages_of_its_new_date(
+    session: Session, request_of_ada: DeletionRequest
+) -> None:
+    half = request_of_ada.received_at + (request_of_ada.due_at - request_of_ada.received_at) / 2
+    clocks.escalate(session, now=half)
+
+    extend(session, request_of_ada, now=half)
+    at_once = clocks.escalate(session, now=half)
+    later = clocks.escalate(session, now=request_of_ada.due_at - 30 * DAY)
+
+    assert at_once == []
+    assert later == [(request_of_ada.id, Urgency.ELAPSED_50)]
+
+
+def test_a_stage_does_not_make_a_request_urgent(
+    session: Session, request_of_ada: DeletionRequest
+) -> None:
+    clocks.escalate(session, now=request_of_ada.due_at - 2 * DAY)
+
+    assert not clocks.of(session, [request_of_ada])[request_of_ada.id].at_risk
+    assert session.scalars(select(DeletionRequest.id).where(clocks.at_risk(True))).all() == []
+
+
+def test_a_request_that_ended_goes_through_no_stage(
+    session: Session, request_of_ada: DeletionRequest
+) -> None:
+    requests.cancel(session, request_of_ada.id, now=NOW, reason="asked to")
+
+    assert clocks.escalate(session, now=request_of_ada.due_at) == []
 
 
 def test_two_clerks_mark_a_due_date_once(sessions: sessionmaker[Session], background: Any) -> None:
@@ -160,9 +210,9 @@ def test_two_clerks_mark_a_due_date_once(sessions: sessionmaker[Session], backgr
 
     looks = [background(lambda s: clocks.escalate(s, now=due_at)) for _ in range(6)]
 
-    assert sum(len(look.result(10)) for look in looks) == 1
+    assert sum(len(look.result(10)) for look in looks) == len(clocks.STAGES) + 1
     with transaction(sessions) as session:
-        assert session.scalar(select(func.count()).select_from(DueMark)) == 1
+        assert session.scalar(select(func.count()).select_from(DueMark)) == len(clocks.STAGES) + 1
 
 
 def test_the_notice_of_an_extension_is_shredded_with_its_request(

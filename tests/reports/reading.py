@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-CELLS = {"td", "th"}
+CELLS = {"td", "th", "dt", "dd"}
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
+import torch
 from sqlalchemy.orm import Session
 from torch import nn
 
@@ -22,10 +23,12 @@ from models.auditing.riders import Canaries
 from models.auditing.verdict import Thresholds
 from models.hardness.measure import measure
 from models.progress import silent
+from models.unlearning import METHODS
 from models.unlearning.retrain import retrain
 from tests import factories
 from tests.models import blobs
 from workers import steps
+from workers.circumstances import circumstances
 from workers.desk import Desk
 
 FORGOTTEN = 24
@@ -118,7 +121,8 @@ def audited(route: str, references: int) -> Any:
 def ran(route: str = "hamu", *, seconds: float = 1.5) -> Any:
     trace = {"stop": "forgotten", "steps": 12, "sample_passes": 4704, "columns": {}, "notes": []}
     facts = {"weights_digest": DIGEST, "movement": 0.04, "seconds": seconds, "trace": trace}
-    return facts | {"logged": False}
+    made_with = plain(circumstances(METHODS["hamu"], torch.device("cpu")))
+    return facts | {"logged": False, "made_with": made_with}
 
 
 def answers(

@@ -80,7 +80,7 @@ def said(report: RequestReport) -> str:
 
 
 def page(report: RequestReport) -> str:
-    return read_page(html.request_page(report, document(report).sha256)).text
+    return read_page(html.request_page(document(report))).text
 
 
 def test_the_person_is_told_of_an_extension_why_and_by_what_notice(session: Session) -> None:
@@ -178,7 +178,7 @@ def test_a_jobs_report_has_the_clocks_of_its_requests(session: Session, live: Mo
     assert (second.request, second.law, second.holds) == (other.id, Law.CCPA, ())
     assert second.extension is not None
     assert second.extension.reason is ExtensionReason.COMPLEXITY
-    shown = read_page(html.job_page(report, document(report).sha256)).text
+    shown = read_page(html.job_page(document(report))).text
     assert "3 March 2026, 12:00:00 UTC to 5 March 2026, 12:00:00 UTC: legal claims need" in shown
     assert "2 March 2026, 12:00:00 UTC: it is complex; due 17 April 2026" in shown
     assert "CCPA (California)" in shown
@@ -190,9 +190,9 @@ def test_a_job_without_requests_has_no_table_of_them(session: Session, live: Mod
     assert job is not None
     report = job_report(session, job.id)
 
-    shown = html.job_page(replace(report, requests=()), "0" * 64)
+    shown = html.job_page(document(replace(report, requests=())))
 
-    assert "<h2>Requests</h2>" in html.job_page(report, "0" * 64)
+    assert "<h2>Requests</h2>" in html.job_page(document(report))
     assert "<h2>Requests</h2>" not in shown
 
 
@@ -215,7 +215,7 @@ def test_a_period_is_counted_under_each_law(session: Session, live: ModelVersion
     assert (europe.timeliness.median_days, california.timeliness.median_days) == (0.0, 0.5)
     assert (europe.timeliness.extended, california.timeliness.extended) == (0, 1)
     assert sums(report.laws) == vars(report.requests)
-    told = read_page(html.period_page(report, document(report).sha256)).text
+    told = read_page(html.period_page(document(report))).text
     assert "received 4 1 3" in told
 
 

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.reports.numbers import clock, day, duration, moment, number, percent, signed
+from app.reports.numbers import (
+    clock,
+    day,
+    duration,
+    instant,
+    moment,
+    number,
+    percent,
+    setting,
+    signed,
+)
 
 THEN = datetime(2026, 3, 2, 7, 5, 9, tzinfo=UTC)
 
@@ -67,3 +77,25 @@ def test_moments_are_told_in_utc() -> None:
 
 def test_a_difference_always_has_its_sign() -> None:
     assert (signed(0.0831), signed(-0.0005), signed(0)) == ("+0.083", "−0.001", "+0.000")
+
+
+def test_a_moment_that_an_entry_states_is_told_in_utc() -> None:
+    assert instant("2026-03-02T08:05:09+01:00") == moment(THEN)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "–"),
+        (True, "yes"),
+        (False, "no"),
+        (0.0001234567, "0.0001234567"),
+        (604800, "604800"),
+        (-0.5, "−0.5"),
+        ("adam", "adam"),
+        ([3, None], "3, –"),
+        ([], "–"),
+    ],
+)
+def test_a_setting_is_written_in_full(value: object, written: str) -> None:
+    assert setting(value) == written

@@ -11,6 +11,7 @@ from app.reports.job_report import JobReport, job_report
 from app.reports.landing import Landing, landing
 from app.reports.numbers import duration, number, score, signed
 from tests import factories
+from tests.ledger.signing import sequence
 from tests.reports import stages
 from tests.reports.reading import Page, read_page
 
@@ -19,12 +20,13 @@ HOSTILE = '<script>alert("x")</script>\'&'
 
 def report_of(session: Session, job: Job) -> JobReport:
     session.flush()
+    sequence(session)
     session.expire_all()
     return job_report(session, job.id)
 
 
 def page_of(report: JobReport) -> Page:
-    return read_page(html.job_page(report, document(report).sha256))
+    return read_page(html.job_page(document(report)))
 
 
 def begun(session: Session) -> Job:
@@ -87,7 +89,7 @@ def test_plots_have_the_band_of_references_where_there_are_two(
 ) -> None:
     job = stages.succeeded(session, references=references)
 
-    text = html.job_page(report_of(session, job), "")
+    text = html.job_page(document(report_of(session, job)))
 
     _, _, plots = text.partition("Loss and confidence, before and after")
     assert plots.count('class="allowed"') == panels

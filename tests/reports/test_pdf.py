@@ -16,19 +16,21 @@ from app.reports.markup import Element
 from app.reports.numbers import score, signed
 from app.reports.pdf import pdf
 from app.reports.request_report import request_report
+from tests.ledger.signing import sequence
 from tests.reports import stages
 from tests.reports.test_pages import ENDED, HOSTILE, OPEN
 
 
 def report_of(session: Session, job: Job) -> JobReport:
     session.flush()
+    sequence(session)
     session.expire_all()
     return job_report(session, job.id)
 
 
 def printed(report: JobReport) -> bytes:
     digest = document(report).sha256
-    return pdf(html.job_page(report, digest, still=True), digest)
+    return pdf(html.job_page(document(report), still=True), digest)
 
 
 def read(content: bytes) -> list[str]:
@@ -118,7 +120,7 @@ def test_a_person_can_print_their_report(session: Session) -> None:
     report = request_report(session, erasure.request_id)
     digest = document(report).sha256
 
-    text = " ".join(read(pdf(html.request_page(report, digest, still=True), digest)))
+    text = " ".join(read(pdf(html.request_page(document(report), still=True), digest)))
 
     assert "Your request to be forgotten" in text
     assert "What this means, and what it does not" in text

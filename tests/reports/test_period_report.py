@@ -1,20 +1,27 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from app.ledger import batching, clocks, requests, versions
+from app.ledger.log_tables import LedgerEntry, LedgerLeaf
 from app.ledger.reasons import ExtensionReason
 from app.ledger.states import RequestState
 from app.ledger.tables import DeletionRequest, Model
 from app.ledger.transitions import move
 from app.reports import html
+from app.reports.answers import Requests
+from app.reports.changes import changes
 from app.reports.document import document
-from app.reports.period_report import PeriodReport, Requests, period_report
+from app.reports.period_report import PeriodReport, period_report
 from tests import factories
 from tests.factories import DAY, NOW
+from tests.ledger.signing import sequence
 from tests.reports.reading import read_page
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -206,8 +213,72 @@ def test_every_version_that_was_published_withdrawn_or_destroyed_is_on_record(
     ]
     assert [each.at for each in record] == [NOW, NOW, NOW, NOW + 7 * DAY]
     assert record[1].weights_sha256 == second.weights_digest
-    assert record[1].reasons == ("Samples had to be forgotten.",)
-    assert record[2].reasons[0].endswith("version 2 took its place.")
+    assert record[1].reasons == ("2 samples had to be forgotten.",)
+    assert record[2].reasons == (
+        "Taken out of use because it had seen samples that were to be forgotten; "
+        "version 2 took its place.",
+    )
+    assert record[3].reasons[0].endswith("its weights were destroyed.")
+
+
+def test_a_version_whose_weights_another_has_is_not_said_to_be_destroyed(
+    session: Session, line: Model
+) -> None:
+    factories.make_request(session, "ada")
+    carry_out(session, line)
+    (first, _) = versions.listed(session, line)
+    versions.purge(session, first, now=NOW + 7 * DAY, weights_kept=True)
+
+    *_, last = report_of(session).changes
+
+    assert last.reasons[0].endswith("its weights are kept, for another version has the same.")
+
+
+def test_changes_are_read_in_one_query_however_many_there_are(
+    session: Session, line: Model
+) -> None:
+    for person in ("ada", "ben", "eve"):
+        factories.make_request(session, person)
+        carry_out(session, line)
+    session.flush()
+    session.expire_all()
+
+    with counted_queries(session) as seen:
+        told = changes(session, NOW - DAY, NOW + DAY)
+
+    assert len(told) == 7
+    assert len(seen) == 1
+
+
+@contextmanager
+def counted_queries(session: Session) -> Iterator[list[str]]:
+    """The statements that reach the database meanwhile."""
+    seen: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    connection = session.connection()
+    event.listen(connection, "before_cursor_execute", note)
+    yield seen
+    event.remove(connection, "before_cursor_execute", note)
+
+
+def test_changes_have_their_index_once_the_clerk_has_entered_them(
+    session: Session, line: Model
+) -> None:
+    before = report_of(session).changes
+    sequence(session)
+    (change,) = report_of(session).changes
+
+    assert [each.index for each in before] == [None]
+    assert report_of(session).final
+    entered = session.scalars(
+        select(LedgerLeaf.index)
+        .join(LedgerEntry, LedgerEntry.id == LedgerLeaf.entry_id)
+        .where(LedgerEntry.kind == "model_version.published")
+    ).all()
+    assert [change.index] == entered
 
 
 def test_only_changes_within_the_period_are_told(session: Session, line: Model) -> None:
@@ -259,7 +330,7 @@ def test_the_page_has_the_numbers_and_names_nobody(session: Session, line: Model
     report = report_of(session)
     digest = document(report).sha256
 
-    page = read_page(html.period_page(report, digest))
+    page = read_page(html.period_page(document(report)))
 
     assert digest in page.text
     assert "complied with, in whole or in part 1" in page.text
@@ -273,6 +344,6 @@ def test_the_page_has_the_numbers_and_names_nobody(session: Session, line: Model
 def test_a_period_without_changes_says_so(session: Session) -> None:
     report = replace(report_of(session), changes=())
 
-    page = read_page(html.period_page(report, document(report).sha256))
+    page = read_page(html.period_page(document(report)))
 
     assert "No version was published, withdrawn or destroyed." in page.text

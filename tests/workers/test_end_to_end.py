@@ -120,7 +120,7 @@ def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stac
     for request_id in asked:
         (outcome,) = stated(stack, request_id, weights.content)["outcomes"]
         assert outcome["job"]["id"] == job["id"]
-        assert set(outcome["job"]["software"]) == {"python", "torch"}
+        assert set(outcome["job"]["software"]) == {"lacuna", "python", "torch"}
         assert outcome["job"]["hardware"]["threads"] == 1
 
 
