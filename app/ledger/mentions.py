@@ -52,7 +52,7 @@ def known(
     listed = list(words)
     texts = any_(literal(listed, ARRAY(String)))
     for sample_id in session.scalars(select(Sample.sample_id).where(Sample.sample_id == texts)):
-        yield sample_id, "a sample"
+        yield str(sample_id), "a sample"
     outside = select(DeletionRequest.external_id).where(DeletionRequest.external_id == texts)
     for external_id in session.scalars(outside):
         yield str(external_id), "a request's outside id"

@@ -1,7 +1,8 @@
 """Forgets who asked, and for what, once their time is over; every proof stays valid.
 
 What stays is the skeleton that the law wants kept: dates, states, counts, and the ledger's leaves,
-which only ever held commitments. The samples stay tombstoned.
+which only ever held commitments. The samples stay tombstoned, with marks in the place of their
+names.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, entries, receipts, requests
+from app.ledger import datasets, entries, jobs, marks, receipts, requests
 from app.ledger.clock_tables import Extension
 from app.ledger.log_tables import LedgerEntry, LedgerPayload, SampleCommitment
 from app.ledger.states import RequestState
@@ -32,16 +33,21 @@ def overdue(session: Session, *, before: datetime, limit: int) -> Sequence[UUID]
     ).all()
 
 
-def shred(session: Session, request_id: UUID, *, now: datetime) -> None:
-    """Destroy what ties a request to a person or to samples. The datasets are locked first."""
+def shred(session: Session, request_id: UUID, *, now: datetime) -> bool:
+    """Destroy what ties a request to a person or to samples; whether that was done.
+
+    Not yet, while a job under way is to forget some of them: it has to name them. The datasets are
+    locked first.
+    """
     samples = requests.resolved(session, request_id)
     datasets.lock(session, *samples)
     request = requests.get(session, request_id, lock=True)
-    if request.shredded_at is not None:
-        return
+    if request.shredded_at is not None or jobs.forgetting(session, samples):
+        return False
     if request.state not in NEVER_FORGOTTEN:
         for dataset_id, ordinals in samples.items():
             datasets.keep_buried(session, dataset_id, ordinals)
+            marks.take_names(session, dataset_id, ordinals, now=now)
     request.subject_key = request.external_id = None
     request.shredded_at = now
     for erasure in request.erasures:
@@ -60,6 +66,7 @@ def shred(session: Session, request_id: UUID, *, now: datetime) -> None:
         payload={"id": str(request_id), "at": now.isoformat()},
     )
     session.flush()
+    return True
 
 
 def shred_payloads(session: Session, request: DeletionRequest) -> None:

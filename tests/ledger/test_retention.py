@@ -84,17 +84,19 @@ def test_the_shredding_itself_is_entered(session: Session, completed: DeletionRe
     assert examine(session, SIGNER.verifier_keys).faults == []
 
 
-def test_nothing_but_the_index_of_samples_says_any_more_who_asked(
+def test_nothing_says_any_more_who_asked_or_for_what(
     session: Session, completed: DeletionRequest
 ) -> None:
     key = factories.key_of("ada").hex()
     assert tables_with(session, EXTERNAL) == {"deletion_requests"}
-    assert "deletion_requests" in tables_with(session, key)
+    assert tables_with(session, key) == {"deletion_requests", "samples"}
+    assert tables_with(session, "ada-0") == {"samples"}
 
     shred(session, completed)
 
     assert tables_with(session, EXTERNAL) == set()
-    assert tables_with(session, key) == {"samples"}
+    assert tables_with(session, key) == set()
+    assert tables_with(session, "ada-0") == set()
 
 
 def tables_with(session: Session, needle: str) -> set[str]:
