@@ -31,8 +31,8 @@ from app.errors import (
     WorkerAbsent,
 )
 from app.ledger import announcements, lineage, model_lines, publishing, versions
+from app.ledger.known_weights import ForgottenWeights, TrainingSetDiffers
 from app.ledger.lineage import Saw, Seen
-from app.ledger.publishing import ForgottenWeights
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
@@ -150,6 +150,7 @@ def read_version(name: str, number: int, session: SessionDep) -> VersionRead:
         EmptyTrainingSet,
         ForgottenSamples,
         ForgottenWeights,
+        TrainingSetDiffers,
         Conflict,
         Malformed,
         BodyTooLarge,
@@ -171,8 +172,8 @@ def upload_version(
     The tensors' names, types and shapes must be those of the recipe's network. Nothing is
     unpickled, and nothing is converted.
 
-    Weights that saw a sample which was forgotten since are known by their digest: they are refused
-    under any training set.
+    Weights that are known already are known by their digest: they are refused under any training
+    set if they saw a sample which was forgotten since, and under any other than they came with.
     """
     line = model_lines.get(session, name)
     publishing.refuse_while_active(session, line)  # before anything is read or stored
