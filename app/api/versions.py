@@ -78,7 +78,10 @@ class VersionRead(BaseModel):
         None,
         description="Asked with `saw_sample`: how many of its references still tell of the sample.",
     )
-
+    logged: bool | None = Field(
+        None,
+        description="Asked with `saw_sample`: whether what its training noted of it is still kept.",
+    )
     derived: list[DerivedRead] | None = Field(
         None, description="Asked with `saw_sample`: what others derived from it."
     )
@@ -86,7 +89,7 @@ class VersionRead(BaseModel):
     @classmethod
     def of(cls, version: ModelVersion) -> Self:
         counted = {"training_set_size": len(version.training_set)}
-        told_of_a_sample = {"saw", "aliases", "references", "derived"}
+        told_of_a_sample = {"saw", "aliases", "references", "logged", "derived"}
         plain = cls.model_fields.keys() - counted.keys() - told_of_a_sample
         return cls(**{name: getattr(version, name) for name in plain}, **counted)
 
@@ -97,6 +100,7 @@ class VersionRead(BaseModel):
             "saw": seen.saw,
             "aliases": seen.aliases,
             "references": seen.references,
+            "logged": seen.logged,
             "derived": [DerivedRead.of(child) for child in seen.derived],
         }
         return cls.of(seen.version).model_copy(update=told)
@@ -117,7 +121,8 @@ def list_versions(
 ) -> list[VersionRead]:
     """All versions of a model, oldest first, withdrawn and purged ones too.
 
-    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample, and
+    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample, with whatever their
+    loops have left on a worker's disk to go on from, and
     `GET /v1/models/{name}/stored-weights?saw_sample=…` which weights of jobs have seen it.
     """
     line = model_lines.get(session, name)
@@ -125,7 +130,7 @@ def list_versions(
         return [VersionRead.of(version) for version in versions.listed(session, line)]
     if dataset not in (None, line.dataset.name):
         return []  # a model sees samples of its own dataset only
-    return [VersionRead.seen(seen) for seen in lineage.saw(session, line, saw_sample)]
+    return [VersionRead.seen(seen) for seen in lineage.of_sample(session, line, saw_sample).seen]
 
 
 @router.get("/{number}", summary="Read a version", responses=refusals(UnknownModel, UnknownVersion))

@@ -13,6 +13,7 @@ from app.ledger import (
     canary_tests,
     checks,
     datasets,
+    first_training,
     jobs,
     known_weights,
     model_lines,
@@ -88,7 +89,7 @@ def publish_trained(
     datasets.lock(session, job.model.dataset_id)
     buried = job.training_set & datasets.tombstones(session, job.model.dataset_id)
     if buried:
-        train_anew(session, job, buried, now=now)
+        first_training.begin_anew(session, job, buried, now=now)
         return None
     stored_weights.hand_over(session, job, weights_digest)
     version = versions.publish(
@@ -103,20 +104,6 @@ def publish_trained(
     )
     jobs.finish(session, job, JobState.SUCCEEDED, now=now, version=version.number)
     return version
-
-
-def train_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> None:
-    """Send a training back to be repeated without what was forgotten meanwhile."""
-    training_logs.discard(session, Job.id == job.id)  # it is about samples that are gone now
-    stored_weights.release(session, job, now=now)
-    job.training_set -= buried
-    if not job.training_set:
-        job.error = {"code": "nothing_left", "detail": "all its samples were forgotten meanwhile"}
-        jobs.finish(session, job, JobState.FAILED, now=now, reason="nothing_left", owner="operator")
-        return
-    move(session, job, JobState.TRAINING, now=now, forgotten_meanwhile=len(buried))
-    job.attempt = 0  # the claim that led here did not fail
-    jobs.release(session, job)
 
 
 def publish_uploaded(

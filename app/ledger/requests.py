@@ -13,7 +13,7 @@ from app.bitmap import Bitmap
 from app.errors import Fault, IllegalTransition, NameTaken, UnknownRequest
 from app.evidence.canonical import Json
 from app.law import Law
-from app.ledger import canaries, datasets, lineage, owing, receipts
+from app.ledger import canaries, datasets, first_training, lineage, owing, receipts
 from app.ledger.reasons import DenialReason
 from app.ledger.states import (
     FINAL_REQUEST_STATES,
@@ -46,6 +46,7 @@ class Submission:
 
 def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
     """Accept a request at once."""
+    first_training.lock(session, submission.samples)
     datasets.share_lock(session, submission.samples)
     request = received(session, submission, now=now)
     accept(session, request, submission.samples, now=now)
@@ -80,7 +81,7 @@ def accept(
 ) -> None:
     """Have a request count: its samples are buried, and each model that saw them owes an erasure.
 
-    The datasets are locked already.
+    The datasets are locked already, and before them the trainings of first versions.
     """
     samples = {key: ordinals for key, ordinals in named.items() if ordinals}
     owed = owing.models(session, samples)
@@ -89,6 +90,7 @@ def accept(
     for dataset_id, ordinals in samples.items():
         datasets.bury(session, dataset_id, ordinals, now=now)
     canaries.leave(session, samples)
+    first_training.leave_out(session, samples, now=now)
     move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
     for line, ordinals in owed.items():
         owe(session, request, line, ordinals, now=now)
@@ -143,8 +145,7 @@ def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None
     move(session, request, state, now=now, erasures=len(request.erasures))
     if state in COMPLETED:
         samples = resolved(session, request.id)
-        if state is RequestState.COMPLETED:
-            lineage.require_complete(session, samples)
+        lineage.require_complete(session, samples)
         receipts.state_completion(session, request, samples, now=now)
 
 

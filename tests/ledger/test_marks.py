@@ -120,7 +120,7 @@ def test_what_is_forgotten_and_still_has_its_name_is_told_as_well(
 
 
 def test_what_saw_it_is_still_found_by_its_id(session: Session, line: Model) -> None:
-    seen = lineage.saw(session, line, "ada-0")
+    seen = lineage.of_sample(session, line, "ada-0").seen
 
     assert [(each.version.number, each.saw) for each in seen] == [
         (1, Saw.TRAINED_ON),

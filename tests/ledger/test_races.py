@@ -12,11 +12,13 @@ from app.bitmap import Bitmap
 from app.db import transaction
 from app.errors import IllegalTransition
 from app.ledger import batching, datasets, jobs, publishing, requests
+from app.ledger.jobs import LeaseLost
 from app.ledger.states import ErasureState, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job, ModelVersion
 from app.ledger.transitions import move
 from tests.factories import (
     NOW,
+    claim,
     grow,
     make_dataset,
     make_model,
@@ -32,17 +34,17 @@ SOON = 20.0
 
 
 def trained(session: Session) -> Job:
-    """A first training that is about to be published."""
+    """A first training that is about to be published, by the worker whose fence is 1."""
     job = make_training(session)
+    claim(session, job)
     for state in (JobState.TRAINING, JobState.PUBLISHING):
         move(session, job, state, now=NOW)
     return job
 
 
 def publish(session: Session, job_id: UUID) -> ModelVersion | None:
-    return publishing.publish_trained(
-        session, jobs.get(session, job_id), weights_digest="w", manifest={}, now=NOW
-    )
+    job = jobs.held(session, job_id, fence=1)
+    return publishing.publish_trained(session, job, weights_digest="w", manifest={}, now=NOW)
 
 
 def ask_for_ada(session: Session) -> UUID:
@@ -75,7 +77,8 @@ def test_a_request_before_a_publication_sends_the_training_back(
         publication = background(lambda session: publish(session, job_id))
         assert waits(publication)
 
-    assert publication.result(SOON) is None
+    with pytest.raises(LeaseLost):
+        publication.result(SOON)
     with transaction(sessions) as session:
         job = jobs.get(session, job_id)
         assert (job.state, job.lease_until) == (JobState.TRAINING, None)
