@@ -115,8 +115,12 @@ def submit_all(
     ]
     create_all(session, erasures, facts, now=now)
     state_acceptances(session, made, submissions, everything, now=now)
+    owed_nothing = union(
+        [each for request, each in zip(made, submissions, strict=True) if not request.erasures]
+    )
+    requests.make_sure(session, RequestState.COMPLETED_NO_DATA, owed_nothing)
     for request in made:
-        requests.settle(session, request, now=now)
+        requests.settle(session, request, now=now, looked=True)
     return made
 
 

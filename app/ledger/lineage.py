@@ -5,7 +5,7 @@ A version saw a sample itself, or through the weights it was made from. What cal
 sample, and what may be left when a request is completed, is the same trace.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
@@ -99,11 +99,14 @@ def of_sample(session: Session, line: Model, sample_id: str) -> Trace:
 
 def versions_that_saw(session: Session, line: Model, samples: Bitmap) -> Iterator[Seen]:
     """The versions that were trained on one of them, or descend from one that was."""
+    every = versions.listed(session, line)
+    if not any(version.training_set & samples for version in every):
+        return  # the tables that tell of samples are large, and tell of what was trained on only
     telling = references.telling(session, line.id, samples)
     logged = training_logs.telling(session, line.id, samples)
     aliases = versions.aliases(session, line)
     found: dict[UUID, Seen] = {}
-    for version in versions.listed(session, line):  # parents stand before their children
+    for version in every:  # parents stand before their children
         if version.training_set & samples:
             how = Saw.TRAINED_ON
         elif version.parent_id in found and version.made_by not in ANEW:
@@ -147,6 +150,26 @@ def jobs_before(session: Session, line: Model, samples: Bitmap) -> list[Job]:
     return [job for job in active if samples & (job.training_set | job.forget_set)]
 
 
+def forget_rows(session: Session, samples: Mapping[UUID, Bitmap]) -> None:
+    """Overwrite what models still tell of these samples, by dataset, that no version in use saw."""
+    for line in lines_of(session, samples):
+        theirs = samples[line.dataset_id]
+        if any(version.training_set & theirs for version in versions.listed(session, line)):
+            references.forget(session, line.id, theirs)
+            training_logs.forget(session, line.id, theirs)
+    session.flush()
+
+
+def lines_of(session: Session, samples: Mapping[UUID, Bitmap]) -> Sequence[Model]:
+    """The models that may have to do with some of these samples, by dataset."""
+    held = [dataset_id for dataset_id, ordinals in samples.items() if ordinals]
+    if not held:
+        return ()
+    return session.scalars(
+        select(Model).where(Model.dataset_id.in_(held)).order_by(Model.name)
+    ).all()
+
+
 def require_complete(session: Session, samples: Mapping[UUID, Bitmap]) -> None:
     """Raise `Incomplete` if anything in use, or about to be, still holds one of these samples."""
     if left := remnants(session, samples):
@@ -158,11 +181,7 @@ def require_complete(session: Session, samples: Mapping[UUID, Bitmap]) -> None:
 
 def remnants(session: Session, samples: Mapping[UUID, Bitmap]) -> list[str]:
     """In words: what holds one of these samples, by dataset, and must not any more."""
-    if not any(samples.values()):
-        return []
-    lines = session.scalars(
-        select(Model).where(Model.dataset_id.in_(samples)).order_by(Model.name)
-    ).all()
+    lines = lines_of(session, samples)
     found = [trace(session, line, samples[line.dataset_id]) for line in lines]
     return [told for each in found for told in (*left_in_use(each), *left_aside(each))]
 

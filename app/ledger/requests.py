@@ -132,10 +132,13 @@ def owe(
     create(session, erasure, now=now, request=str(request.id), samples=len(ordinals))
 
 
-def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None:
+def settle(
+    session: Session, request: DeletionRequest, *, now: datetime, looked: bool = False
+) -> None:
     """Let the request's state follow the least advanced of its erasures.
 
-    It is completed only if nothing holds its samples any more (I3).
+    It is completed, with or without data, only if nothing holds its samples any more (I3).
+    `looked`: that was made sure of already, for many requests at once.
     """
     state = following(request)
     if state is request.state or request.state in FINAL_REQUEST_STATES:
@@ -145,8 +148,16 @@ def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None
     move(session, request, state, now=now, erasures=len(request.erasures))
     if state in COMPLETED:
         samples = resolved(session, request.id)
-        lineage.require_complete(session, samples)
+        if not looked:
+            make_sure(session, state, samples)
         receipts.state_completion(session, request, samples, now=now)
+
+
+def make_sure(session: Session, state: RequestState, samples: Mapping[UUID, Bitmap]) -> None:
+    """Raise `Incomplete` if anything would be left of samples whose request is to end so."""
+    if state is RequestState.COMPLETED_NO_DATA:  # no job has seen to it
+        lineage.forget_rows(session, samples)
+    lineage.require_complete(session, samples)
 
 
 def following(request: DeletionRequest) -> RequestState:
