@@ -101,13 +101,7 @@ def came_back(session: Session, _: Surroundings) -> Iterator[str]:
     for dataset in datasets.listed(session):
         yield from restoring.unburied(session, dataset)
     for line in model_lines.listed(session):
-        for search in (
-            restoring.in_use,
-            restoring.in_the_making,
-            restoring.in_references,
-            restoring.in_canaries,
-        ):
-            yield from search(session, line)
+        yield from restoring.in_model(session, line)
 
 
 def relapsed(session: Session, _: Surroundings) -> Iterator[str]:
