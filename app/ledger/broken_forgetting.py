@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, lineage, model_lines, restoring
+from app.ledger import datasets, lineage, model_lines, requests, restoring
 from app.ledger.log_tables import LedgerEntry, LedgerPayload
 from app.ledger.states import (
     OPEN_ERASURE_STATES,
@@ -67,7 +67,7 @@ def remaining(session: Session, _: Surroundings) -> Iterator[str]:
     done = session.execute(
         select(RequestSamples.dataset_id, RequestSamples.samples)
         .join(DeletionRequest, DeletionRequest.id == RequestSamples.request_id)
-        .where(DeletionRequest.state == RequestState.COMPLETED)
+        .where(DeletionRequest.state.in_(requests.COMPLETED))
     )
     samples: dict[UUID, Bitmap] = {}
     for dataset_id, theirs in done:

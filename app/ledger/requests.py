@@ -253,10 +253,10 @@ def claimed_by_others(session: Session, dataset_id: UUID) -> Bitmap:
 
 
 def get(session: Session, request_id: UUID, *, lock: bool = False) -> DeletionRequest:
-    """The request of this id, with its erasures and their models."""
+    """The request of this id, with its erasures and their models; locked, as it is by then."""
     query = select(DeletionRequest).where(DeletionRequest.id == request_id).options(*WITH_ERASURES)
     if lock:
-        query = query.with_for_update(of=DeletionRequest)
+        query = query.with_for_update(of=DeletionRequest).execution_options(populate_existing=True)
     request = session.scalar(query)
     if request is None:
         raise UnknownRequest("there is no deletion request with this id")

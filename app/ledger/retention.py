@@ -14,10 +14,18 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.ledger import datasets, entries, jobs, marks, receipts, requests
+from app.ledger.check_tables import Check
 from app.ledger.clock_tables import Extension
 from app.ledger.log_tables import LedgerEntry, LedgerPayload, SampleCommitment
 from app.ledger.states import RequestState
-from app.ledger.tables import DeletionRequest, Erasure, IdempotencyKey, Job, RequestSamples
+from app.ledger.tables import (
+    DeletionRequest,
+    Erasure,
+    IdempotencyKey,
+    Job,
+    ModelVersion,
+    RequestSamples,
+)
 
 ABOUT_REQUESTS = ("deletion_request", "extension", "due_mark", receipts.MACHINE)
 NEVER_FORGOTTEN = (RequestState.CANCELLED, RequestState.DENIED)
@@ -82,7 +90,7 @@ def shred_payloads(session: Session, request: DeletionRequest) -> None:
 
 
 def shred_jobs(session: Session, request: DeletionRequest) -> None:
-    """Destroy the forget sets of jobs all of whose requests are shredded."""
+    """Destroy the forget sets of jobs all of whose requests are shredded, and of their checks."""
     mine = [erasure.job_id for erasure in request.erasures if erasure.job_id is not None]
     others = (
         exists()
@@ -90,7 +98,14 @@ def shred_jobs(session: Session, request: DeletionRequest) -> None:
         .where(DeletionRequest.shredded_at.is_(None))
     )
     done = session.scalars(select(Job.id).where(Job.id.in_(mine), ~others)).all()
-    session.execute(update(Job).where(Job.id.in_(done)).values(forget_set=Bitmap()))
+    checks = (
+        select(Check.job_id)
+        .join(ModelVersion, ModelVersion.id == Check.version_id)
+        .where(ModelVersion.job_id.in_(done))
+    )
+    session.execute(
+        update(Job).where(or_(Job.id.in_(done), Job.id.in_(checks))).values(forget_set=Bitmap())
+    )
     session.execute(delete(SampleCommitment).where(SampleCommitment.owner_id.in_(done)))
 
 
