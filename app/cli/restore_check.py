@@ -15,7 +15,7 @@ from app.store import Store
 CANNOT_TELL = (
     "Nothing that this database knows to be forgotten has come back. Whether it is older than what "
     "was signed since cannot be told: no checkpoint is known outside of it. Name one with "
-    "--checkpoint, such as the last part of the newest receipt's proof, or what a witness kept."
+    "--checkpoint: one that you kept of GET /v1/ledger/checkpoint, or that a witness did."
 )
 EPILOG = (
     "**Example**\n\n"
