@@ -5,6 +5,7 @@ nobody can list them; once the key is destroyed, nobody can do either.
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -65,6 +66,22 @@ def nameless(session: Session, dataset_id: UUID) -> Bitmap:
             select(Sample.ordinal).where(Sample.dataset_id == dataset_id, Sample.mark.is_not(None))
         )
     )
+
+
+def known(session: Session, words: Sequence[str]) -> set[str]:
+    """Those of these words for which a mark stands, in whichever dataset."""
+    rows = session.scalars(
+        text(
+            """
+            SELECT wanted.word
+            FROM tombstone_keys k CROSS JOIN unnest(CAST(:words AS text[])) AS wanted (word)
+            JOIN samples s ON s.dataset_id = k.dataset_id
+                AND s.mark = sha256(k.key || convert_to(wanted.word, 'UTF8'))
+            """
+        ),
+        {"words": list(words)},
+    )
+    return set(rows)
 
 
 def destroy_key(session: Session, dataset: Dataset, *, now: datetime) -> None:

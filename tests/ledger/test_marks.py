@@ -16,6 +16,7 @@ from app.ledger import (
     jobs,
     lineage,
     marks,
+    mentions,
     references,
     requests,
     retention,
@@ -26,6 +27,7 @@ from app.ledger.lineage import Saw
 from app.ledger.log_tables import LedgerEntry
 from app.ledger.marks import NoTombstoneKey
 from app.ledger.states import JobState
+from app.ledger.surroundings import Surroundings
 from app.ledger.tables import Dataset, Model, Sample
 from app.ledger.tombstone_tables import TombstoneKey
 from tests.factories import (
@@ -183,6 +185,23 @@ def test_without_the_key_a_mark_stands_for_nothing_any_more(session: Session, li
     assert "dataset.tombstone_key_destroyed" in session.scalars(select(LedgerEntry.kind)).all()
     with pytest.raises(NoTombstoneKey):
         marks.destroy_key(session, dataset_of(session, line), now=LATER)
+
+
+def test_a_log_that_names_it_is_still_found(session: Session, line: Model) -> None:
+    imported(session, line, ("portrait-of-ada", "ada"))
+    datasets.bury(session, line.dataset_id, Bitmap([10]), now=LATER)
+    marks.take_names(session, line.dataset_id, Bitmap([10]), now=LATER)
+    around = Surroundings(
+        keys=(),
+        stored=lambda _: True,
+        key_of=key_of,
+        now=LATER,
+        told=[("worker.log", "trained on portrait-of-ada, and on portrait-of-ben")],
+    )
+
+    found = list(mentions.named(session, around))
+
+    assert found == ["worker.log names a sample that was forgotten"]
 
 
 def test_marks_of_two_datasets_cannot_be_compared(session: Session, line: Model) -> None:
