@@ -82,6 +82,11 @@ class VersionRead(BaseModel):
         None,
         description="Asked with `saw_sample`: whether what its training noted of it is still kept.",
     )
+    canary: bool | None = Field(
+        None,
+        description="Asked with `saw_sample`: whether it is of a canary of the training that made "
+        "this version.",
+    )
     derived: list[DerivedRead] | None = Field(
         None, description="Asked with `saw_sample`: what others derived from it."
     )
@@ -89,7 +94,7 @@ class VersionRead(BaseModel):
     @classmethod
     def of(cls, version: ModelVersion) -> Self:
         counted = {"training_set_size": len(version.training_set)}
-        told_of_a_sample = {"saw", "aliases", "references", "logged", "derived"}
+        told_of_a_sample = {"saw", "aliases", "references", "logged", "canary", "derived"}
         plain = cls.model_fields.keys() - counted.keys() - told_of_a_sample
         return cls(**{name: getattr(version, name) for name in plain}, **counted)
 
@@ -101,6 +106,7 @@ class VersionRead(BaseModel):
             "aliases": seen.aliases,
             "references": seen.references,
             "logged": seen.logged,
+            "canary": seen.canary,
             "derived": [DerivedRead.of(child) for child in seen.derived],
         }
         return cls.of(seen.version).model_copy(update=told)

@@ -53,6 +53,7 @@ class Seen:
     aliases: list[str]
     references: int  # whose table still tells of them
     logged: bool  # whether what its training noted of them is still there
+    canary: bool  # whether some are of a canary of its training
     derived: list[Child] = field(default_factory=list)  # elsewhere
 
 
@@ -73,7 +74,7 @@ class Trace:
     seen: list[Seen]  # oldest first
     unpublished: list[Unpublished]  # oldest first
     jobs: list[Job]  # active ones that have them before them, to train on or to forget
-    canaries: bool  # whether some are among those of a canary
+    canaries: bool  # whether some are of a canary, in or out
 
 
 def trace(session: Session, line: Model, samples: Bitmap) -> Trace:
@@ -105,6 +106,8 @@ def versions_that_saw(session: Session, line: Model, samples: Bitmap) -> Iterato
     telling = references.telling(session, line.id, samples)
     logged = training_logs.telling(session, line.id, samples)
     aliases = versions.aliases(session, line)
+    dealt = canaries.holding(session, {line.dataset_id: samples}, model_id=line.id)
+    trainings = {each.job_id for each, _ in dealt}
     found: dict[UUID, Seen] = {}
     for version in every:  # parents stand before their children
         if version.training_set & samples:
@@ -119,6 +122,7 @@ def versions_that_saw(session: Session, line: Model, samples: Bitmap) -> Iterato
             aliases.get(version.id, []),
             telling.get(version.id, 0),
             version.id in logged,
+            version.job_id in trainings,
         )
     for version_id, children in derived.of_versions(session, found).items():
         found[version_id].derived.extend(children)
