@@ -15,18 +15,20 @@ depends_on: str | Sequence[str] | None = None
 
 # Copied, not imported: a migration says what was true when it was written.
 MARK = """
-    UPDATE samples SET
-        sample_id = NULL,
-        mark = sha256(CAST(:key AS bytea) || convert_to(sample_id, 'UTF8')),
-        subject_key = theirs.stand_in
-    FROM (
-        SELECT subject_key, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) AS stand_in
+    WITH strangers AS MATERIALIZED (
+        SELECT subject_key,
+            uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) AS stand_in
         FROM (
             SELECT DISTINCT subject_key FROM samples
             WHERE dataset_id = :dataset AND ordinal = ANY(:ordinals)
-        ) AS subjects OFFSET 0
-    ) AS theirs
-    WHERE samples.subject_key = theirs.subject_key
+        ) AS subjects
+    )
+    UPDATE samples SET
+        sample_id = NULL,
+        mark = sha256(CAST(:key AS bytea) || convert_to(sample_id, 'UTF8')),
+        subject_key = strangers.stand_in
+    FROM strangers
+    WHERE samples.subject_key = strangers.subject_key
         AND dataset_id = :dataset AND ordinal = ANY(:ordinals)
 """
 
