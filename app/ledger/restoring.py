@@ -14,6 +14,7 @@ from app.bitmap import Bitmap
 from app.ledger import (
     canaries,
     datasets,
+    jobs,
     lineage,
     model_lines,
     requests,
@@ -23,14 +24,8 @@ from app.ledger import (
 from app.ledger.lineage import Saw, Trace
 from app.ledger.log_tables import LedgerEntry, LedgerPayload
 from app.ledger.policy import Policy
-from app.ledger.states import (
-    ACTIVE_JOB_STATES,
-    OPEN_ERASURE_STATES,
-    DerivedState,
-    JobKind,
-    VersionState,
-)
-from app.ledger.tables import Alias, Dataset, Erasure, Job, Model, ModelVersion, Sample
+from app.ledger.states import OPEN_ERASURE_STATES, DerivedState, VersionState
+from app.ledger.tables import Alias, Dataset, Erasure, Model, ModelVersion
 
 Stored = Callable[[str], bool]  # whether the store has weights of this digest
 UNUSABLE = (VersionState.WITHDRAWN, VersionState.PURGED)
@@ -85,7 +80,7 @@ def in_model(session: Session, line: Model) -> Iterator[str]:
     found = lineage.trace(session, line, settled(session, line))
     yield from in_use(found)
     yield from aside(found)
-    yield from in_the_making(session, line)
+    yield from in_the_making(found)
     yield from in_canaries(session, line)
 
 
@@ -121,36 +116,15 @@ def aside(found: Trace) -> Iterator[str]:
             )
 
 
-def in_the_making(session: Session, line: Model) -> Iterator[str]:
-    """Active jobs whose new version would hold what was forgotten before they were queued."""
-    active = session.scalars(
-        select(Job).where(
-            Job.model_id == line.id,
-            Job.kind.in_((JobKind.TRAIN, JobKind.UNLEARN)),
-            Job.state.in_(ACTIVE_JOB_STATES),
-        )
-    )
-    for job in active:
-        # A training that is under way when a request comes is repeated before it is published.
-        gone = (
-            settled(session, line) if job.kind is JobKind.UNLEARN else buried_before(session, job)
-        )
-        if back := job.training_set & gone:
+def in_the_making(found: Trace) -> Iterator[str]:
+    """Active jobs whose new version would hold what was forgotten."""
+    for job in found.jobs:
+        back = job.training_set & found.samples
+        if back and job.kind in jobs.MAKING_VERSIONS:
             yield (
-                f"job {job.id} of {line.name!r} makes a version that would see {len(back)} "
+                f"job {job.id} of {found.line.name!r} makes a version that would see {len(back)} "
                 "forgotten samples"
             )
-
-
-def buried_before(session: Session, job: Job) -> Bitmap:
-    """What lay on the tombstones when a first training was queued."""
-    return Bitmap(
-        session.scalars(
-            select(Sample.ordinal)
-            .join(Model, Model.dataset_id == Sample.dataset_id)
-            .where(Model.id == job.model_id, Sample.tombstoned_at < job.created_at)
-        )
-    )
 
 
 def in_canaries(session: Session, line: Model) -> Iterator[str]:
