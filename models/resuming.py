@@ -45,11 +45,15 @@ class Resume:
         unfinished.replace(self.path)
 
     def left(self) -> Left | None:
-        """What an earlier run of the same loop left; None where there is nothing to go on with."""
+        """What an earlier run of the same loop left; None where there is nothing to go on with.
+
+        What was left of other samples goes: somebody may have asked to have one of them forgotten.
+        """
         try:
             with safe_open(self.path, framework="pt") as file:
                 told = file.metadata() or {}
                 if told.get(ABOUT) != self.about:
+                    self.over()
                     return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
         except (FileNotFoundError, SafetensorError):  # after a power cut it may be damaged

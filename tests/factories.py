@@ -185,16 +185,18 @@ def claim(
     )
 
 
-def run_through(session: Session, job: Job, *, weights: str = "") -> ModelVersion:
+def run_through(
+    session: Session, job: Job, *, weights: str = "", route: str = "retrain"
+) -> ModelVersion:
     """Bring a queued unlearning job to its new version, as a worker would."""
-    job.decision = {"route": "retrain"}
+    job.decision = {"route": route}
     for state in (JobState.ASSESSING, JobState.UNLEARNING, JobState.AUDITING, JobState.PUBLISHING):
         move(session, job, state, now=NOW)
     session.refresh(job, ["model"])
     return publishing.publish_unlearned(
         session,
         job,
-        route="retrain",
+        route=route,
         weights_digest=digest_of(weights),
         manifest={},
         now=NOW,

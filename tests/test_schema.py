@@ -1,8 +1,12 @@
+from hashlib import sha256
+from unittest.mock import ANY
+
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
+from app.bitmap import Bitmap
 from app.db import Base, connect
 from app.ledger import tables
 from app.schema import configured, is_current, upgrade
@@ -40,6 +44,36 @@ def test_the_migrations_can_be_taken_back_and_run_again(fresh_database: str) -> 
     assert not is_current(fresh_database)
     upgrade(fresh_database)
     assert is_current(fresh_database)
+
+
+def test_samples_whose_requests_were_shredded_before_there_were_marks_lose_their_names(
+    fresh_database: str,
+) -> None:
+    command.downgrade(configured(fresh_database), "0014")
+    engine = connect(fresh_database)
+    with engine.begin() as connection:
+        for statement in EARLIER:
+            connection.execute(text(statement), {"buried": Bitmap([0, 1]).to_bytes()})
+
+    upgrade(fresh_database)
+
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM samples ORDER BY ordinal")).mappings().all()
+        key = connection.execute(text("SELECT key FROM tombstone_keys")).scalar_one()
+    engine.dispose()
+    assert [row["sample_id"] for row in rows] == [None, None, "c"]
+    assert [row["mark"] for row in rows] == [sha256(key + b"a").digest(), ANY, None]
+    assert rows[0]["subject_key"] == rows[1]["subject_key"] != b"ada"
+    assert rows[2]["subject_key"] == b"ben"
+
+
+EARLIER = (
+    "INSERT INTO datasets (id, name, size, created_at) VALUES (gen_random_uuid(), 'x', 3, now())",
+    "INSERT INTO samples SELECT id, 0, 'a', 'ada', now() FROM datasets",
+    "INSERT INTO samples SELECT id, 1, 'b', 'ada', now() FROM datasets",
+    "INSERT INTO samples SELECT id, 2, 'c', 'ben', NULL FROM datasets",
+    "INSERT INTO lasting_tombstones SELECT id, :buried FROM datasets",
+)
 
 
 def test_an_upgrade_of_a_current_database_changes_nothing(fresh_database: str) -> None:

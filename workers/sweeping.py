@@ -126,8 +126,8 @@ def shred(station: Station) -> None:
         training_logs.drop_ended(session)
     for request_id in overdue:
         with transaction(station.sessions) as session:
-            retention.shred(session, request_id, now=station.clock())
-            log.info("shredded", request=str(request_id))
+            if retention.shred(session, request_id, now=station.clock()):
+                log.info("shredded", request=str(request_id))
 
 
 def months_before(moment: datetime, months: int) -> datetime:

@@ -1,5 +1,6 @@
 """Datasets and the import of their samples."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -57,6 +58,11 @@ class ImportRead(BaseModel):
 
     new: int = Field(description="Samples that were not known before.", examples=[6000])
     known: int = Field(description="Lines that said nothing new.", examples=[0])
+    forgotten: int = Field(
+        description="Of those, lines that name a sample which was forgotten: it stays forgotten, "
+        "and no training set may hold it.",
+        examples=[0],
+    )
     size: int = Field(description="Samples in the dataset now.", examples=[6000])
 
 
@@ -128,12 +134,13 @@ def import_samples(
 
     Subjects are replaced by keyed hashes before anything is stored. Lines that are known already
     change nothing, so an import may be repeated; a sample that is another subject's is refused.
+    A sample that was forgotten does not come back by being imported again.
     """
     dataset = datasets.get(session, name)
     rows = import_formats.rows(file, content_type, settings.pepper.get_secret_value())
     with session.begin_nested() as everything:
         done = imports.import_samples(session, dataset, rows, now=now)
-        told = ImportRead(new=done.new, known=done.known, size=dataset.size)
+        told = ImportRead(**asdict(done), size=dataset.size)
         if validate_only:
             everything.rollback()
     return told

@@ -99,7 +99,10 @@ def list_jobs(
     model: Annotated[str | None, Query(description="Only those of this model.")] = None,
     saw_sample: Annotated[
         str | None,
-        Query(description="With `model`: only its active jobs that train on, or forget, this one."),
+        Query(
+            description="With `model`: only its active jobs that train on, or forget, this one. "
+            "Until such a job has ended, its worker may hold states from which its loops go on."
+        ),
     ] = None,
 ) -> JobPage:
     """Jobs, newest first."""
@@ -115,7 +118,7 @@ def list_jobs(
         model_id=line.id if line else None,
         ids=None
         if line is None or saw_sample is None
-        else lineage.jobs_holding(session, line, saw_sample),
+        else [job.id for job in lineage.of_sample(session, line, saw_sample).jobs],
     )
     more = found[limit - 1] if len(found) > limit else None
     return JobPage(

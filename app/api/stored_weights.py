@@ -53,4 +53,5 @@ def list_stored_weights(
 ) -> list[StoredWeightsRead]:
     """Weights of jobs under way, and of ended ones until the clerk has removed them."""
     line = model_lines.get(session, name)
-    return [StoredWeightsRead.of(each) for each in lineage.unpublished(session, line, saw_sample)]
+    found = lineage.of_sample(session, line, saw_sample)
+    return [StoredWeightsRead.of(each) for each in found.unpublished]

@@ -18,7 +18,7 @@ from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import Fault
 from app.law import NO_HOLIDAYS, Law, Manner, dates
-from app.ledger import acts, datasets, identifications, requests
+from app.ledger import acts, datasets, identifications, marks, requests
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
 from app.subjects import MAX_LENGTH, subject_key
@@ -156,7 +156,10 @@ def hashed(subject: str | None, settings: Settings) -> bytes | None:
 def samples_of(
     session: Session, body: DeletionRequestCreate, key: bytes | None
 ) -> dict[UUID, Bitmap]:
-    """By dataset: the samples that are asked for."""
+    """By dataset: the samples that are asked for, less those that are only marks by now.
+
+    These were forgotten so long ago that nothing is left to be asked for.
+    """
     if body.dataset is None or body.sample_ids is None:
         assert key is not None  # the validator saw to it
         return datasets.ordinals_of_subject(session, key)
@@ -164,4 +167,4 @@ def samples_of(
     ordinals = training_sets.resolve(
         session, dataset, body.sample_ids, pointer="/sample_ids", subject_key=key
     )
-    return {dataset.id: ordinals}
+    return {dataset.id: ordinals - marks.nameless(session, dataset.id)}

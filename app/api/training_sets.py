@@ -40,7 +40,10 @@ def resolve(
     pointer: str,
     subject_key: bytes | None = None,
 ) -> Bitmap:
-    """The ordinals of these ids: all known, none twice, all of the subject if one is named."""
+    """The ordinals of these ids: all known, none twice, all of the subject if one is named.
+
+    Nobody knows any more whose a sample was of which only a mark is left.
+    """
     refuse(DuplicateSamples, repeated(sample_ids), "more than once in this list", pointer)
     known = datasets.ordinals_by_id(session, dataset.id, sample_ids)
     unknown = [place for place, sample_id in enumerate(sample_ids) if sample_id not in known]
@@ -49,7 +52,7 @@ def resolve(
         foreign = [
             place
             for place, sample_id in enumerate(sample_ids)
-            if known[sample_id][1] != subject_key
+            if known[sample_id][1] not in (None, subject_key)
         ]
         refuse(ForeignSamples, foreign, "not the named subject's", pointer)
     return Bitmap(ordinal for ordinal, _ in known.values())

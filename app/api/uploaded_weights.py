@@ -10,7 +10,7 @@ from typing import IO
 from sqlalchemy.orm import Session
 
 from app.errors import ServiceError
-from app.ledger import publishing, stored_weights
+from app.ledger import known_weights, stored_weights
 from app.store import Store, digest_of
 
 
@@ -27,7 +27,7 @@ def stored(session: Session, store: Store, weights: IO[bytes]) -> Iterator[str]:
             shutil.copyfileobj(weights, copy)
         digest = digest_of(local)
         stored_weights.lock_digest(session, digest)
-        publishing.refuse_forgotten_weights(session, digest)  # they are not even stored
+        known_weights.refuse_forgotten(session, digest)  # they are not even stored
         store.put(local)
     try:
         yield digest

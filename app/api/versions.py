@@ -31,8 +31,8 @@ from app.errors import (
     WorkerAbsent,
 )
 from app.ledger import announcements, lineage, model_lines, publishing, versions
+from app.ledger.known_weights import ForgottenWeights, TrainingSetDiffers
 from app.ledger.lineage import Saw, Seen
-from app.ledger.publishing import ForgottenWeights
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
@@ -78,7 +78,15 @@ class VersionRead(BaseModel):
         None,
         description="Asked with `saw_sample`: how many of its references still tell of the sample.",
     )
-
+    logged: bool | None = Field(
+        None,
+        description="Asked with `saw_sample`: whether what its training noted of it is still kept.",
+    )
+    canary: bool | None = Field(
+        None,
+        description="Asked with `saw_sample`: whether it is of a canary of the training that made "
+        "this version.",
+    )
     derived: list[DerivedRead] | None = Field(
         None, description="Asked with `saw_sample`: what others derived from it."
     )
@@ -86,7 +94,7 @@ class VersionRead(BaseModel):
     @classmethod
     def of(cls, version: ModelVersion) -> Self:
         counted = {"training_set_size": len(version.training_set)}
-        told_of_a_sample = {"saw", "aliases", "references", "derived"}
+        told_of_a_sample = {"saw", "aliases", "references", "logged", "canary", "derived"}
         plain = cls.model_fields.keys() - counted.keys() - told_of_a_sample
         return cls(**{name: getattr(version, name) for name in plain}, **counted)
 
@@ -97,6 +105,8 @@ class VersionRead(BaseModel):
             "saw": seen.saw,
             "aliases": seen.aliases,
             "references": seen.references,
+            "logged": seen.logged,
+            "canary": seen.canary,
             "derived": [DerivedRead.of(child) for child in seen.derived],
         }
         return cls.of(seen.version).model_copy(update=told)
@@ -117,7 +127,8 @@ def list_versions(
 ) -> list[VersionRead]:
     """All versions of a model, oldest first, withdrawn and purged ones too.
 
-    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample, and
+    `GET /v1/jobs?model=…&saw_sample=…` tells which active jobs hold a sample, with whatever their
+    loops have left on a worker's disk to go on from, and
     `GET /v1/models/{name}/stored-weights?saw_sample=…` which weights of jobs have seen it.
     """
     line = model_lines.get(session, name)
@@ -125,7 +136,7 @@ def list_versions(
         return [VersionRead.of(version) for version in versions.listed(session, line)]
     if dataset not in (None, line.dataset.name):
         return []  # a model sees samples of its own dataset only
-    return [VersionRead.seen(seen) for seen in lineage.saw(session, line, saw_sample)]
+    return [VersionRead.seen(seen) for seen in lineage.of_sample(session, line, saw_sample).seen]
 
 
 @router.get("/{number}", summary="Read a version", responses=refusals(UnknownModel, UnknownVersion))
@@ -150,6 +161,7 @@ def read_version(name: str, number: int, session: SessionDep) -> VersionRead:
         EmptyTrainingSet,
         ForgottenSamples,
         ForgottenWeights,
+        TrainingSetDiffers,
         Conflict,
         Malformed,
         BodyTooLarge,
@@ -171,8 +183,8 @@ def upload_version(
     The tensors' names, types and shapes must be those of the recipe's network. Nothing is
     unpickled, and nothing is converted.
 
-    Weights that saw a sample which was forgotten since are known by their digest: they are refused
-    under any training set.
+    Weights that are known already are known by their digest: they are refused under any training
+    set if they saw a sample which was forgotten since, and under any other than they came with.
     """
     line = model_lines.get(session, name)
     publishing.refuse_while_active(session, line)  # before anything is read or stored

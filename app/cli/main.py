@@ -16,6 +16,7 @@ from app.cli import (
     recipe,
     restore_check,
     status,
+    tombstone_key,
     up,
     verify,
     version,
@@ -44,6 +45,7 @@ app.command(epilog=check_invariants.EPILOG)(check_invariants.check_invariants)
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=withdrawals.EPILOG)(withdrawals.withdrawals)
 ledger.app.command(epilog=restore_check.EPILOG)(restore_check.restore_check)
+ledger.app.command(epilog=tombstone_key.EPILOG)(tombstone_key.destroy_marks)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 app.add_typer(api_keys.app, name="api-keys")

@@ -25,7 +25,7 @@ def api_key() -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def fail(message: str) -> NoReturn:
-    """End the command with exit code 1 and this message on standard error."""
+def fail(message: str, *, code: int = 1) -> NoReturn:
+    """End the command with this exit code and this message on standard error."""
     typer.secho(message, err=True, fg=typer.colors.RED)
-    raise typer.Exit(1)
+    raise typer.Exit(code)

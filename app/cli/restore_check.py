@@ -12,6 +12,11 @@ from app.ledger.restoring import came_back
 from app.ledger.verification import examine
 from app.store import Store
 
+CANNOT_TELL = (
+    "Nothing that this database knows to be forgotten has come back. Whether it is older than what "
+    "was signed since cannot be told: no checkpoint is known outside of it. Name one with "
+    "--checkpoint: one that you kept of GET /v1/ledger/checkpoint, or that a witness did."
+)
 EPILOG = (
     "**Example**\n\n"
     "`lacuna ledger restore-check --checkpoint may.txt` after a dump was restored, before the "
@@ -25,9 +30,12 @@ def restore_check(
 ) -> None:
     """Find what a restored database would bring back of those who were forgotten.
 
-    Training sets in use or in the making that hold forgotten samples, tombstones that are gone,
+    Training sets in use or in the making that hold forgotten samples, versions derived from them,
+    references, logs of trainings and canaries that tell of such samples, tombstones that are gone,
     aliases on withdrawn versions, weights that should have been purged, and a ledger that is older
-    than what was signed. The exit code is 0 only if there is nothing of the kind.
+    than what was signed. The exit code is 0 only if there is nothing of the kind. It is 2 if that
+    cannot be told, because no checkpoint is known outside of the database: neither the one that the
+    clerk remembers in the data folder, nor one that you name.
     """
     known = at_hand(data_dir, key, checkpoint)
     store = store_of(data_dir)
@@ -38,6 +46,8 @@ def restore_check(
     if ledger.faults or found:
         list_faults([*ledger.faults, *found])
         fail("Do not start the service on this database: what was forgotten could come back.")
+    if not known.kept:
+        fail(CANNOT_TELL, code=2)
     typer.echo("Nothing that was forgotten has come back.")
 
 

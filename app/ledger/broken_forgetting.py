@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, lineage, model_lines, restoring
+from app.ledger import datasets, lineage, model_lines, requests, restoring
 from app.ledger.log_tables import LedgerEntry, LedgerPayload
 from app.ledger.states import (
     OPEN_ERASURE_STATES,
@@ -67,7 +67,7 @@ def remaining(session: Session, _: Surroundings) -> Iterator[str]:
     done = session.execute(
         select(RequestSamples.dataset_id, RequestSamples.samples)
         .join(DeletionRequest, DeletionRequest.id == RequestSamples.request_id)
-        .where(DeletionRequest.state == RequestState.COMPLETED)
+        .where(DeletionRequest.state.in_(requests.COMPLETED))
     )
     samples: dict[UUID, Bitmap] = {}
     for dataset_id, theirs in done:
@@ -101,13 +101,7 @@ def came_back(session: Session, _: Surroundings) -> Iterator[str]:
     for dataset in datasets.listed(session):
         yield from restoring.unburied(session, dataset)
     for line in model_lines.listed(session):
-        for search in (
-            restoring.in_use,
-            restoring.in_the_making,
-            restoring.in_references,
-            restoring.in_canaries,
-        ):
-            yield from search(session, line)
+        yield from restoring.in_model(session, line)
 
 
 def relapsed(session: Session, _: Surroundings) -> Iterator[str]:

@@ -16,7 +16,16 @@ from sqlalchemy.types import LargeBinary, String
 from app.bitmap import Bitmap
 from app.errors import NameTaken, ServiceError
 from app.evidence.canonical import Json
-from app.ledger import canaries, datasets, forget_sets, owing, receipts, requests, versions
+from app.ledger import (
+    canaries,
+    datasets,
+    first_training,
+    forget_sets,
+    owing,
+    receipts,
+    requests,
+    versions,
+)
 from app.ledger.requests import Submission
 from app.ledger.states import ErasureState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Model, ModelVersion, Sample
@@ -70,6 +79,7 @@ def submit_all(
 ) -> list[DeletionRequest]:
     """Accept all of these requests. Raises NameTaken where an `external_id` is not free."""
     everything = union(submissions)
+    first_training.lock(session, everything)
     datasets.share_lock(session, everything)
     published, live = lines_of(session, everything)
     made = [requests.row(each) for each in submissions]
@@ -80,6 +90,7 @@ def submit_all(
     for dataset_id, ordinals in everything.items():
         datasets.bury(session, dataset_id, ordinals, now=now)
     canaries.leave(session, everything)
+    first_training.leave_out(session, everything, now=now)
     counts: list[dict[str, Json]] = [{"samples": request.sample_count} for request in made]
     move_all(session, made, RequestState.ACCEPTED, counts, now=now)
     erasures = [
@@ -99,8 +110,12 @@ def submit_all(
     ]
     create_all(session, erasures, facts, now=now)
     state_acceptances(session, made, submissions, everything, now=now)
+    owed_nothing = union(
+        [each for request, each in zip(made, submissions, strict=True) if not request.erasures]
+    )
+    requests.make_sure(session, RequestState.COMPLETED_NO_DATA, owed_nothing)
     for request in made:
-        requests.settle(session, request, now=now)
+        requests.settle(session, request, now=now, looked=True)
     return made
 
 

@@ -52,13 +52,12 @@ def register(
     return consumer
 
 
-def get(session: Session, line: Model, name: str) -> Consumer:
+def get(session: Session, line: Model, name: str, *, lock: bool = False) -> Consumer:
     """The model's consumer of this name."""
-    consumer = session.scalar(
-        select(Consumer).where(
-            Consumer.model_id == line.id, Consumer.name == name, Consumer.removed_at.is_(None)
-        )
+    query = select(Consumer).where(
+        Consumer.model_id == line.id, Consumer.name == name, Consumer.removed_at.is_(None)
     )
+    consumer = session.scalar(query.with_for_update() if lock else query)
     if consumer is None:
         raise UnknownConsumer(f"the model {line.name!r} has no consumer called {name!r}")
     return consumer
@@ -75,7 +74,7 @@ def listed(session: Session, line: Model) -> Sequence[Consumer]:
 
 def remove(session: Session, line: Model, name: str, *, now: datetime) -> None:
     """Expect nothing more of a consumer; what it acknowledged, or did not, stays on the record."""
-    consumer = get(session, line, name)
+    consumer = get(session, line, name, lock=True)
     consumer.removed_at = now
     state(session, line, consumer, "removed", now=now)
     session.flush()

@@ -147,6 +147,11 @@ def of_versions(session: Session, version_ids: Iterable[UUID]) -> dict[UUID, lis
     return found
 
 
+def of_digest(session: Session, digest: str) -> list[Child]:
+    """Every child that was registered with weights of this digest, whatever became of it."""
+    return children(session, select(DerivedVersion).where(DerivedVersion.weights_digest == digest))
+
+
 def reached(session: Session, samples: Mapping[UUID, Bitmap]) -> list[Child]:
     """Every child of a version that was trained on one of these samples, whatever became of it."""
     query = (

@@ -1,15 +1,32 @@
-"""A model's first version: trained on what of its dataset nobody and no coin took out."""
+"""A model's first version: trained on what of its dataset nobody and no coin took out.
 
+Nobody's request waits for it: a training that is under way when somebody asks begins anew.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from random import Random
+from uuid import UUID
 
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
 
+from app.bitmap import Bitmap
 from app.errors import AlreadyTrained, EmptyTrainingSet
-from app.ledger import canaries, datasets, jobs, model_lines, versions
+from app.ledger import (
+    canaries,
+    datasets,
+    jobs,
+    model_lines,
+    stored_weights,
+    training_logs,
+    versions,
+)
 from app.ledger.canaries import LOT
 from app.ledger.policy import Policy
+from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job, Model
+from app.ledger.transitions import move
 
 
 def queue(session: Session, line: Model, *, now: datetime, lot: Random = LOT) -> Job:
@@ -29,3 +46,49 @@ def queue(session: Session, line: Model, *, now: datetime, lot: Random = LOT) ->
     job = jobs.queue_training(session, line, left, now=now)
     canaries.deal(session, line, job, flipped, now=now)
     return job
+
+
+def lock(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Job]:
+    """The trainings of first versions on these datasets, locked: before the datasets are.
+
+    Whoever publishes one holds the job and then locks its dataset.
+    """
+    return session.scalars(
+        select(Job)
+        .join(Model, Model.id == Job.model_id)
+        .where(
+            Model.dataset_id.in_(dataset_ids),
+            Job.kind == JobKind.TRAIN,
+            Job.state.in_(ACTIVE_JOB_STATES),
+        )
+        .order_by(Job.id)
+        .options(joinedload(Job.model))
+        .with_for_update(of=Job)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def leave_out(session: Session, samples: Mapping[UUID, Bitmap], *, now: datetime) -> None:
+    """Have trainings under way begin anew without these samples, by dataset.
+
+    Whoever works on one finds the lease gone at the next heartbeat and stops; what its loop left to
+    go on from is about other samples than the next attempt's, which removes it.
+    """
+    for job in lock(session, samples):
+        if buried := job.training_set & samples[job.model.dataset_id]:
+            begin_anew(session, job, buried, now=now)
+            job.fence += 1
+
+
+def begin_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> None:
+    """Send a training back to be repeated without what was forgotten meanwhile."""
+    training_logs.discard(session, Job.id == job.id)  # it is about samples that are gone now
+    stored_weights.release(session, job, now=now)
+    job.training_set -= buried
+    if not job.training_set:
+        job.error = {"code": "nothing_left", "detail": "all its samples were forgotten meanwhile"}
+        jobs.finish(session, job, JobState.FAILED, now=now, reason="nothing_left", owner="operator")
+        return
+    if job.state is JobState.PUBLISHING:
+        move(session, job, JobState.TRAINING, now=now, forgotten_meanwhile=len(buried))
+    jobs.let_go(session, job)

@@ -29,6 +29,7 @@ class Imported:
 
     new: int
     known: int
+    forgotten: int  # of the known: what was forgotten, and stays so
 
 
 def import_samples(
@@ -36,7 +37,9 @@ def import_samples(
 ) -> Imported:
     """Add samples to the dataset; a second import of the same lines changes nothing.
 
-    Refused as a whole if any sample is already another subject's.
+    Refused as a whole if any sample is already another subject's. Samples that were forgotten are
+    told, and stay on the tombstones, also where only marks are left of them: whoever exports all
+    of their samples again is not kept from importing the others.
     """
     session.execute(
         text(
@@ -47,7 +50,9 @@ def import_samples(
     lines = copy_in(session, rows)
     # One import at a time; deletion requests, which lock the key only, need not wait for it.
     session.refresh(dataset, with_for_update={"key_share": True})
+    forgotten = leave_out_marked(session, dataset)
     refuse_other_subjects(session, dataset)
+    forgotten += count_buried(session, dataset)
     new = number_new_samples(session, dataset)
     dataset.size += new
     session.execute(text("DROP TABLE incoming"))
@@ -61,7 +66,7 @@ def import_samples(
             payload={"id": str(dataset.id), "new": new, "size": dataset.size},
         )
     session.flush()
-    return Imported(new=new, known=lines - new)
+    return Imported(new=new, known=lines - new, forgotten=forgotten)
 
 
 def copy_in(session: Session, rows: Iterable[Row]) -> int:
@@ -74,6 +79,36 @@ def copy_in(session: Session, rows: Iterable[Row]) -> int:
             copy.write_row((row.line, row.sample_id, row.subject_key))
             lines += 1
     return lines
+
+
+def leave_out_marked(session: Session, dataset: Dataset) -> int:
+    """Drop the lines of samples of which only a mark is left; returns how many there were."""
+    result = session.execute(
+        text(
+            """
+            DELETE FROM incoming i USING tombstone_keys k, samples s
+            WHERE k.dataset_id = :dataset AND s.dataset_id = k.dataset_id
+                AND s.mark = sha256(k.key || convert_to(i.sample_id, 'UTF8'))
+            """
+        ),
+        {"dataset": dataset.id},
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]  # a DELETE gives a CursorResult
+
+
+def count_buried(session: Session, dataset: Dataset) -> int:
+    """How many lines are of samples that lie on the tombstones under their names."""
+    lines = session.scalar(
+        text(
+            """
+            SELECT count(*) FROM incoming i JOIN samples s
+                ON s.dataset_id = :dataset AND s.sample_id = i.sample_id
+                WHERE s.tombstoned_at IS NOT NULL
+            """
+        ),
+        {"dataset": dataset.id},
+    )
+    return int(lines or 0)
 
 
 def refuse_other_subjects(session: Session, dataset: Dataset) -> None:

@@ -1,7 +1,7 @@
 """Jobs: the queue in Postgres. Claims, leases and fences; every write of a worker is guarded."""
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -115,6 +115,16 @@ def active_of(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, UUID]:
 def all_active(session: Session) -> set[UUID]:
     """Every job that has not ended."""
     return set(session.scalars(select(Job.id).where(Job.state.in_(ACTIVE_JOB_STATES))))
+
+
+def forgetting(session: Session, samples: Mapping[UUID, Bitmap]) -> bool:
+    """Whether a job under way is to forget some of these samples, by dataset."""
+    rows = session.execute(
+        select(Model.dataset_id, Job.forget_set)
+        .join(Model, Model.id == Job.model_id)
+        .where(Model.dataset_id.in_(samples), Job.state.in_(ACTIVE_JOB_STATES))
+    )
+    return any(samples[dataset_id] & forget_set for dataset_id, forget_set in rows)
 
 
 def get(session: Session, job_id: UUID) -> Job:

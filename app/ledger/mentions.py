@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import LargeBinary, String
 
+from app.ledger import marks
 from app.ledger.log_tables import LedgerPayload
 from app.ledger.surroundings import Surroundings
 from app.ledger.tables import DeletionRequest, Sample
@@ -52,7 +53,9 @@ def known(
     listed = list(words)
     texts = any_(literal(listed, ARRAY(String)))
     for sample_id in session.scalars(select(Sample.sample_id).where(Sample.sample_id == texts)):
-        yield sample_id, "a sample"
+        yield str(sample_id), "a sample"
+    for sample_id in marks.known(session, listed):
+        yield sample_id, "a sample that was forgotten"
     outside = select(DeletionRequest.external_id).where(DeletionRequest.external_id == texts)
     for external_id in session.scalars(outside):
         yield str(external_id), "a request's outside id"

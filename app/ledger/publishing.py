@@ -7,13 +7,15 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.errors import Conflict, ForgottenSamples, Unprocessable
+from app.errors import Conflict, ForgottenSamples
 from app.ledger import (
     batching,
     canary_tests,
     checks,
     datasets,
+    first_training,
     jobs,
+    known_weights,
     model_lines,
     references,
     riders,
@@ -25,12 +27,6 @@ from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
 from app.ledger.tables import Erasure, Job, Model, ModelVersion
 from app.ledger.transitions import move
-
-
-class ForgottenWeights(Unprocessable):
-    """These weights saw samples that were forgotten, whatever their training set says now."""
-
-    code = "forgotten_weights"
 
 
 def publish_unlearned(
@@ -93,7 +89,7 @@ def publish_trained(
     datasets.lock(session, job.model.dataset_id)
     buried = job.training_set & datasets.tombstones(session, job.model.dataset_id)
     if buried:
-        train_anew(session, job, buried, now=now)
+        first_training.begin_anew(session, job, buried, now=now)
         return None
     stored_weights.hand_over(session, job, weights_digest)
     version = versions.publish(
@@ -110,19 +106,6 @@ def publish_trained(
     return version
 
 
-def train_anew(session: Session, job: Job, buried: Bitmap, *, now: datetime) -> None:
-    """Send a training back to be repeated without what was forgotten meanwhile."""
-    training_logs.discard(session, Job.id == job.id)  # it is about samples that are gone now
-    stored_weights.release(session, job, now=now)
-    job.training_set -= buried
-    if not job.training_set:
-        job.error = {"code": "nothing_left", "detail": "all its samples were forgotten meanwhile"}
-        jobs.finish(session, job, JobState.FAILED, now=now, reason="nothing_left", owner="operator")
-        return
-    move(session, job, JobState.TRAINING, now=now, forgotten_meanwhile=len(buried))
-    jobs.let_go(session, job)
-
-
 def publish_uploaded(
     session: Session,
     line: Model,
@@ -134,13 +117,15 @@ def publish_uploaded(
 ) -> ModelVersion:
     """Add a version that was trained elsewhere; refused if it saw a forgotten sample.
 
-    Refused as well while a job makes the model's next version: the upload would be lost under it.
+    Refused as well if its weights are known to have seen other samples than these, and while a job
+    makes the model's next version: the upload would be lost under it.
     """
-    known = {model.dataset_id for _, model in versions.of_digest(session, weights_digest)}
     # No request slips in between look and publication.
-    datasets.lock(session, line.dataset_id, *known)
+    concerned = known_weights.datasets_of(session, weights_digest)
+    datasets.lock(session, line.dataset_id, *concerned)
     refuse_forgotten(session, line.dataset_id, training_set)
-    refuse_forgotten_weights(session, weights_digest)
+    known_weights.refuse_forgotten(session, weights_digest)
+    known_weights.refuse_other_training_set(session, line, weights_digest, training_set)
     model_lines.lock(session, line.id)
     refuse_while_active(session, line)
     version = versions.publish(
@@ -170,20 +155,3 @@ def refuse_forgotten(session: Session, dataset_id: UUID, training_set: Bitmap) -
             f"{len(buried)} samples of this training set were forgotten; a version that saw them "
             "cannot be registered"
         )
-
-
-def refuse_forgotten_weights(session: Session, weights_digest: str) -> None:
-    """No weights come back by being given a training set that leaves the forgotten samples out.
-
-    What they saw is known by their bytes, whichever model, or other dataset, had them, and whether
-    or not these versions were withdrawn and purged by now. Weights of which no sample is on a
-    tombstone may be published again: that brings nobody back.
-    """
-    for version, line in versions.of_digest(session, weights_digest):
-        if buried := version.training_set & datasets.tombstones(session, line.dataset_id):
-            raise ForgottenWeights(
-                f"these are the weights of version {version.number} of {line.name!r}, which saw "
-                f"{len(buried)} samples that were forgotten; no other training set takes that "
-                "back. Use the version that is live, or upload weights that were trained without "
-                "them"
-            )

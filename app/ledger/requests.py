@@ -13,7 +13,7 @@ from app.bitmap import Bitmap
 from app.errors import Fault, IllegalTransition, NameTaken, UnknownRequest
 from app.evidence.canonical import Json
 from app.law import Law, Manner
-from app.ledger import canaries, datasets, lineage, owing, receipts
+from app.ledger import canaries, datasets, first_training, lineage, owing, receipts
 from app.ledger.reasons import DenialReason
 from app.ledger.states import (
     FINAL_REQUEST_STATES,
@@ -47,6 +47,7 @@ class Submission:
 
 def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
     """Accept a request at once."""
+    first_training.lock(session, submission.samples)
     datasets.share_lock(session, submission.samples)
     request = received(session, submission, now=now)
     accept(session, request, submission.samples, now=now)
@@ -88,7 +89,7 @@ def accept(
 ) -> None:
     """Have a request count: its samples are buried, and each model that saw them owes an erasure.
 
-    The datasets are locked already.
+    The datasets are locked already, and before them the trainings of first versions.
     """
     samples = {key: ordinals for key, ordinals in named.items() if ordinals}
     owed = owing.models(session, samples)
@@ -97,6 +98,7 @@ def accept(
     for dataset_id, ordinals in samples.items():
         datasets.bury(session, dataset_id, ordinals, now=now)
     canaries.leave(session, samples)
+    first_training.leave_out(session, samples, now=now)
     move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
     for line, ordinals in owed.items():
         owe(session, request, line, ordinals, now=now)
@@ -138,10 +140,13 @@ def owe(
     create(session, erasure, now=now, request=str(request.id), samples=len(ordinals))
 
 
-def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None:
+def settle(
+    session: Session, request: DeletionRequest, *, now: datetime, looked: bool = False
+) -> None:
     """Let the request's state follow the least advanced of its erasures.
 
-    It is completed only if nothing holds its samples any more (I3).
+    It is completed, with or without data, only if nothing holds its samples any more (I3).
+    `looked`: that was made sure of already, for many requests at once.
     """
     state = following(request)
     if state is request.state or request.state in FINAL_REQUEST_STATES:
@@ -151,9 +156,16 @@ def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None
     move(session, request, state, now=now, erasures=len(request.erasures))
     if state in COMPLETED:
         samples = resolved(session, request.id)
-        if state is RequestState.COMPLETED:
-            lineage.require_complete(session, samples)
+        if not looked:
+            make_sure(session, state, samples)
         receipts.state_completion(session, request, samples, now=now)
+
+
+def make_sure(session: Session, state: RequestState, samples: Mapping[UUID, Bitmap]) -> None:
+    """Raise `Incomplete` if anything would be left of samples whose request is to end so."""
+    if state is RequestState.COMPLETED_NO_DATA:  # no job has seen to it
+        lineage.forget_rows(session, samples)
+    lineage.require_complete(session, samples)
 
 
 def following(request: DeletionRequest) -> RequestState:
@@ -249,10 +261,10 @@ def claimed_by_others(session: Session, dataset_id: UUID) -> Bitmap:
 
 
 def get(session: Session, request_id: UUID, *, lock: bool = False) -> DeletionRequest:
-    """The request of this id, with its erasures and their models."""
+    """The request of this id, with its erasures and their models; locked, as it is by then."""
     query = select(DeletionRequest).where(DeletionRequest.id == request_id).options(*WITH_ERASURES)
     if lock:
-        query = query.with_for_update(of=DeletionRequest)
+        query = query.with_for_update(of=DeletionRequest).execution_options(populate_existing=True)
     request = session.scalar(query)
     if request is None:
         raise UnknownRequest("there is no deletion request with this id")

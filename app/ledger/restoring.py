@@ -3,6 +3,7 @@
 Nothing is repaired: what is found is told in words, for whoever put the database back.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -10,15 +11,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import canaries, datasets, model_lines, references, requests, versions
-from app.ledger.policy import Policy
-from app.ledger.states import (
-    ACTIVE_JOB_STATES,
-    OPEN_ERASURE_STATES,
-    JobKind,
-    VersionState,
+from app.ledger import (
+    canaries,
+    datasets,
+    jobs,
+    lineage,
+    model_lines,
+    requests,
+    stored_weights,
+    versions,
 )
-from app.ledger.tables import Alias, Dataset, Erasure, Job, Model, ModelVersion, Sample
+from app.ledger.lineage import Saw, Trace
+from app.ledger.log_tables import LedgerEntry, LedgerPayload
+from app.ledger.policy import Policy
+from app.ledger.states import OPEN_ERASURE_STATES, DerivedState, VersionState
+from app.ledger.tables import Alias, Dataset, Erasure, Model, ModelVersion
 
 Stored = Callable[[str], bool]  # whether the store has weights of this digest
 UNUSABLE = (VersionState.WITHDRAWN, VersionState.PURGED)
@@ -30,11 +37,11 @@ def came_back(session: Session, *, stored: Stored, now: datetime) -> list[str]:
         finding for dataset in datasets.listed(session) for finding in unburied(session, dataset)
     ]
     for line in model_lines.listed(session):
-        found += in_use(session, line)
-        found += in_the_making(session, line)
-        found += in_references(session, line)
-        found += in_canaries(session, line)
-    return [*found, *misled_aliases(session), *kept_weights(session, stored, now=now)]
+        found += in_model(session, line)
+    found += misled_aliases(session)
+    found += kept_weights(session, stored, now=now)
+    found += removed_weights(session, stored)
+    return found
 
 
 def unburied(session: Session, dataset: Dataset) -> Iterator[str]:
@@ -68,53 +75,56 @@ def settled(session: Session, line: Model) -> Bitmap:
     return left
 
 
-def in_use(session: Session, line: Model) -> Iterator[str]:
-    """Published versions, uploaded ones too, that saw what was forgotten."""
-    gone = settled(session, line)
-    for version in versions.listed(session, line):
-        if version.state is VersionState.PUBLISHED and (back := version.training_set & gone):
+def in_model(session: Session, line: Model) -> Iterator[str]:
+    """What a model has of samples that it must have forgotten by now."""
+    found = lineage.trace(session, line, settled(session, line))
+    yield from in_use(found)
+    yield from aside(found)
+    yield from in_the_making(found)
+    yield from in_canaries(session, line)
+
+
+def in_use(found: Trace) -> Iterator[str]:
+    """Published versions, uploaded ones too, that saw what was forgotten; and their children."""
+    for each in found.seen:
+        if each.saw is not Saw.TRAINED_ON:
+            continue
+        called = f"version {each.version.number} of {found.line.name!r}"
+        if each.version.state is VersionState.PUBLISHED:
+            back = each.version.training_set & found.samples
             yield (
-                f"version {version.number} of {line.name!r} is in use and saw {len(back)} "
-                "forgotten samples, which no open erasure covers"
+                f"{called} is in use and saw {len(back)} forgotten samples, which no open erasure "
+                "covers"
+            )
+        for child in each.derived:
+            if child.row.state is DerivedState.IN_USE:
+                yield f"{child.row.name!r}, derived from {called}, which saw them, is in use"
+
+
+def aside(found: Trace) -> Iterator[str]:
+    """Tables of references and logs of trainings, and weights of jobs, that tell of the samples."""
+    model = found.line.name
+    if count := sum(each.references for each in found.seen):
+        yield f"references of {model!r} that tell of forgotten samples: {count}"
+    if count := sum(each.logged for each in found.seen):
+        yield f"logs of trainings of {model!r} that tell of forgotten samples: {count}"
+    for stored in found.unpublished:
+        if stored.saw is Saw.TRAINED_ON and stored.weights.released_at is None:
+            yield (
+                f"weights that job {stored.weights.job_id} of {model!r} stored and did not publish "
+                "saw forgotten samples, and are not released"
             )
 
 
-def in_the_making(session: Session, line: Model) -> Iterator[str]:
-    """Active jobs whose new version would hold what was forgotten before they were queued."""
-    active = session.scalars(
-        select(Job).where(
-            Job.model_id == line.id,
-            Job.kind.in_((JobKind.TRAIN, JobKind.UNLEARN)),
-            Job.state.in_(ACTIVE_JOB_STATES),
-        )
-    )
-    for job in active:
-        # A training that is under way when a request comes is repeated before it is published.
-        gone = (
-            settled(session, line) if job.kind is JobKind.UNLEARN else buried_before(session, job)
-        )
-        if back := job.training_set & gone:
+def in_the_making(found: Trace) -> Iterator[str]:
+    """Active jobs whose new version would hold what was forgotten."""
+    for job in found.jobs:
+        back = job.training_set & found.samples
+        if back and job.kind in jobs.MAKING_VERSIONS:
             yield (
-                f"job {job.id} of {line.name!r} makes a version that would see {len(back)} "
+                f"job {job.id} of {found.line.name!r} makes a version that would see {len(back)} "
                 "forgotten samples"
             )
-
-
-def buried_before(session: Session, job: Job) -> Bitmap:
-    """What lay on the tombstones when a first training was queued."""
-    return Bitmap(
-        session.scalars(
-            select(Sample.ordinal)
-            .join(Model, Model.dataset_id == Sample.dataset_id)
-            .where(Model.id == job.model_id, Sample.tombstoned_at < job.created_at)
-        )
-    )
-
-
-def in_references(session: Session, line: Model) -> Iterator[str]:
-    """Tables of references that tell of what was forgotten."""
-    if count := sum(references.telling(session, line.id, settled(session, line)).values()):
-        yield f"references of {line.name!r} that tell of forgotten samples: {count}"
 
 
 def in_canaries(session: Session, line: Model) -> Iterator[str]:
@@ -158,6 +168,25 @@ def kept_weights(session: Session, stored: Stored, *, now: datetime) -> Iterator
             yield f"{called} lie in the store, and their time is over"
         if not there and any(each.state is VersionState.PUBLISHED for each, _ in owners):
             yield f"{called} are in use, and the store does not have them"
+
+
+def removed_weights(session: Session, stored: Stored) -> Iterator[str]:
+    """Weights of jobs that were removed, as entries say, and lie in the store again.
+
+    A backup of the store may bring them, and no version or row tells of them any more.
+    """
+    payloads = session.scalars(
+        select(LedgerPayload.payload)
+        .join(LedgerEntry, LedgerEntry.id == LedgerPayload.entry_id)
+        .where(LedgerEntry.kind == f"{stored_weights.MACHINE}.removed")
+    )
+    removed = {str(json.loads(payload)["weights_sha256"]) for payload in payloads}
+    for digest in sorted(stored_weights.strange(session, removed)):
+        if stored(digest):
+            yield (
+                f"the weights {digest[:12]}… that a job had stored and not published were removed, "
+                "and lie in the store again"
+            )
 
 
 def over(version: ModelVersion, line: Model, *, now: datetime) -> bool:

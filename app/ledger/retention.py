@@ -1,7 +1,8 @@
 """Forgets who asked, and for what, once their time is over; every proof stays valid.
 
 What stays is the skeleton that the law wants kept: dates, states, counts, and the ledger's leaves,
-which only ever held commitments. The samples stay tombstoned.
+which only ever held commitments. The samples stay tombstoned, with marks in the place of their
+names.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,19 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, entries, receipts, requests
+from app.ledger import datasets, entries, jobs, marks, receipts, requests
+from app.ledger.check_tables import Check
 from app.ledger.clock_tables import Extension
 from app.ledger.log_tables import LedgerEntry, LedgerPayload, SampleCommitment
 from app.ledger.states import RequestState
-from app.ledger.tables import DeletionRequest, Erasure, IdempotencyKey, Job, RequestSamples
+from app.ledger.tables import (
+    DeletionRequest,
+    Erasure,
+    IdempotencyKey,
+    Job,
+    ModelVersion,
+    RequestSamples,
+)
 
 ABOUT_REQUESTS = ("deletion_request", "extension", "due_mark", receipts.MACHINE)
 NEVER_FORGOTTEN = (RequestState.CANCELLED, RequestState.DENIED)
@@ -32,16 +41,21 @@ def overdue(session: Session, *, before: datetime, limit: int) -> Sequence[UUID]
     ).all()
 
 
-def shred(session: Session, request_id: UUID, *, now: datetime) -> None:
-    """Destroy what ties a request to a person or to samples. The datasets are locked first."""
+def shred(session: Session, request_id: UUID, *, now: datetime) -> bool:
+    """Destroy what ties a request to a person or to samples; whether that was done.
+
+    Not yet, while a job under way is to forget some of them: it has to name them. The datasets are
+    locked first.
+    """
     samples = requests.resolved(session, request_id)
     datasets.lock(session, *samples)
     request = requests.get(session, request_id, lock=True)
-    if request.shredded_at is not None:
-        return
+    if request.shredded_at is not None or jobs.forgetting(session, samples):
+        return False
     if request.state not in NEVER_FORGOTTEN:
         for dataset_id, ordinals in samples.items():
             datasets.keep_buried(session, dataset_id, ordinals)
+            marks.take_names(session, dataset_id, ordinals, now=now)
     request.subject_key = request.external_id = None
     request.shredded_at = now
     for erasure in request.erasures:
@@ -60,6 +74,7 @@ def shred(session: Session, request_id: UUID, *, now: datetime) -> None:
         payload={"id": str(request_id), "at": now.isoformat()},
     )
     session.flush()
+    return True
 
 
 def shred_payloads(session: Session, request: DeletionRequest) -> None:
@@ -75,7 +90,7 @@ def shred_payloads(session: Session, request: DeletionRequest) -> None:
 
 
 def shred_jobs(session: Session, request: DeletionRequest) -> None:
-    """Destroy the forget sets of jobs all of whose requests are shredded."""
+    """Destroy the forget sets of jobs all of whose requests are shredded, and of their checks."""
     mine = [erasure.job_id for erasure in request.erasures if erasure.job_id is not None]
     others = (
         exists()
@@ -83,7 +98,14 @@ def shred_jobs(session: Session, request: DeletionRequest) -> None:
         .where(DeletionRequest.shredded_at.is_(None))
     )
     done = session.scalars(select(Job.id).where(Job.id.in_(mine), ~others)).all()
-    session.execute(update(Job).where(Job.id.in_(done)).values(forget_set=Bitmap()))
+    checks = (
+        select(Check.job_id)
+        .join(ModelVersion, ModelVersion.id == Check.version_id)
+        .where(ModelVersion.job_id.in_(done))
+    )
+    session.execute(
+        update(Job).where(or_(Job.id.in_(done), Job.id.in_(checks))).values(forget_set=Bitmap())
+    )
     session.execute(delete(SampleCommitment).where(SampleCommitment.owner_id.in_(done)))
 
 

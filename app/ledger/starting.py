@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import versions
+from app.ledger import marks, versions
 from app.ledger.policy import Policy
 from app.ledger.states import VersionState
 from app.ledger.tables import Model, ModelVersion
@@ -24,7 +24,8 @@ def start_for(session: Session, line: Model, live: ModelVersion, samples: Bitmap
 
     Under `restart: exact` it begins at the last exact version and forgets again what jobs have
     forgotten since: the successor is one approximation away from a training, not one more. Where
-    that version's weights are purged, it begins at the live version all the same.
+    that version's weights are purged, or what was forgotten since has lost its name, it begins at
+    the live version all the same.
     """
     asked = samples & live.training_set
     if Policy.of(line.policy).restart != "exact":
@@ -32,6 +33,7 @@ def start_for(session: Session, line: Model, live: ModelVersion, samples: Bitmap
     exact, _ = versions.last_exact(session, live)
     # Locked, so that its weights are not purged under the job; once it is queued they are safe.
     session.refresh(exact, ["state"], with_for_update={"key_share": True})
-    if exact.state is VersionState.PURGED:
+    again = exact.training_set - live.training_set
+    if exact.state is VersionState.PURGED or again & marks.nameless(session, line.dataset_id):
         return Start(live, asked)
-    return Start(exact, (exact.training_set - live.training_set) | asked)
+    return Start(exact, again | asked)

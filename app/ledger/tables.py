@@ -49,19 +49,27 @@ class Dataset(Table):
 
 
 class Sample(Base):
-    """One training example by its owner's id; its content never comes here."""
+    """One training example by its owner's id; its content never comes here.
+
+    Once the request that had it forgotten is shredded, a mark stands for its id, and a random
+    value for its subject.
+    """
 
     __tablename__ = "samples"
 
     dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
     ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    sample_id: Mapped[str]
+    sample_id: Mapped[str | None]
+    mark: Mapped[bytes | None]  # SHA-256 of the dataset's tombstone key and the id
     subject_key: Mapped[bytes]
     # Set when its subject's request was accepted: no later training set may hold this sample.
     tombstoned_at: Mapped[datetime | None]
 
     __table_args__ = (
+        CheckConstraint("(sample_id IS NULL) = (mark IS NOT NULL)", name="name_or_mark"),
+        CheckConstraint("mark IS NULL OR tombstoned_at IS NOT NULL", name="marked_is_buried"),
         UniqueConstraint("dataset_id", "sample_id"),
+        UniqueConstraint("dataset_id", "mark"),
         Index("ix_samples_subject", "subject_key", "dataset_id"),
         Index(
             "ix_samples_tombstones",
@@ -224,18 +232,6 @@ class RequestSamples(Base):
     __tablename__ = "request_samples"
 
     request_id: Mapped[UUID] = mapped_column(ForeignKey("deletion_requests.id"), primary_key=True)
-    dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
-    samples: Mapped[Bitmap]
-
-
-class LastingTombstones(Base):
-    """Samples that stay tombstoned although the requests for them were shredded.
-
-    Without it, taking back a later request for the same samples would bring them back.
-    """
-
-    __tablename__ = "lasting_tombstones"
-
     dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
     samples: Mapped[Bitmap]
 

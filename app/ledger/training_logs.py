@@ -52,19 +52,24 @@ def forget(session: Session, model_id: UUID, samples: Bitmap) -> None:
         log.confidences = bytes(noted)
 
 
-def telling(session: Session, model_id: UUID, samples: Bitmap) -> int:
-    """How many versions' trainings still tell something of one of these samples.
+def telling(session: Session, model_id: UUID, samples: Bitmap) -> set[UUID]:
+    """The versions whose trainings still tell something of one of these samples.
 
     What a job under way notes is looked at when it is published, what others left is swept away.
     """
-    rows = session.execute(of_model(model_id).join(ModelVersion, ModelVersion.job_id == Job.id))
-    return sum(
-        any(
+    rows = session.execute(
+        of_model(model_id)
+        .join(ModelVersion, ModelVersion.job_id == Job.id)
+        .add_columns(ModelVersion.id)
+    )
+    return {
+        version_id
+        for log, training_set, version_id in rows
+        if any(
             log.confidences[place : place + FLOAT.size] != FORGOTTEN
             for place in places(training_set, samples & training_set)
         )
-        for log, training_set in rows
-    )
+    }
 
 
 def discard(session: Session, *which: ColumnElement[bool]) -> None:

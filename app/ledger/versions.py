@@ -226,6 +226,15 @@ def aliases_of(session: Session, version: ModelVersion) -> list[str]:
     )
 
 
+def aliases(session: Session, line: Model) -> dict[UUID, list[str]]:
+    """By version of a model: the names by which consumers follow it; others are left out."""
+    found: dict[UUID, list[str]] = {}
+    rows = session.scalars(select(Alias).where(Alias.model_id == line.id).order_by(Alias.name))
+    for alias in rows:
+        found.setdefault(alias.version_id, []).append(alias.name)
+    return found
+
+
 def to_purge(session: Session, *, now: datetime) -> list[UUID]:
     """Withdrawn versions whose grace time is over, and from which no job under way starts.
 

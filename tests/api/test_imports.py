@@ -34,7 +34,7 @@ def send(http: TestClient, content: bytes, kind: str = NDJSON) -> Any:
     return response.json()
 
 
-def stored(session: Session) -> list[tuple[int, str, bytes]]:
+def stored(session: Session) -> list[tuple[int, str | None, bytes]]:
     """Ordinal, id and subject of all samples."""
     samples = session.scalars(select(Sample).order_by(Sample.ordinal))
     return [(sample.ordinal, sample.sample_id, sample.subject_key) for sample in samples]
@@ -63,7 +63,7 @@ def test_the_lines_of_an_import_become_samples_in_their_order(
 ) -> None:
     done = send(http, content, kind)
 
-    assert done == {"new": 2, "known": 0, "size": 2}
+    assert done == {"new": 2, "known": 0, "forgotten": 0, "size": 2}
     assert stored(session) == [(0, "a", key_of("ada")), (1, "b", key_of("ben"))]
 
 
@@ -93,13 +93,18 @@ def test_an_import_may_be_repeated(session: Session, http: TestClient) -> None:
 
     again = send(http, lines + ndjson(row("c")) + lines)
 
-    assert again == {"new": 1, "known": 4, "size": 3}
+    assert again == {"new": 1, "known": 4, "forgotten": 0, "size": 3}
     assert [ordinal for ordinal, _, _ in stored(session)] == [0, 1, 2]
 
 
 def test_an_empty_import_adds_nothing(http: TestClient) -> None:
-    assert send(http, b"") == {"new": 0, "known": 0, "size": 0}
-    assert send(http, b"sample_id,subject\n", CSV) == {"new": 0, "known": 0, "size": 0}
+    assert send(http, b"") == {"new": 0, "known": 0, "forgotten": 0, "size": 0}
+    assert send(http, b"sample_id,subject\n", CSV) == {
+        "new": 0,
+        "known": 0,
+        "forgotten": 0,
+        "size": 0,
+    }
 
 
 def test_a_hundred_thousand_samples_come_in_one_go(http: TestClient, get: Call) -> None:
@@ -110,7 +115,7 @@ def test_a_hundred_thousand_samples_come_in_one_go(http: TestClient, get: Call) 
 
     done = send(http, lines.encode())
 
-    assert done == {"new": 100_000, "known": 0, "size": 100_000}
+    assert done == {"new": 100_000, "known": 0, "forgotten": 0, "size": 100_000}
     assert get("/v1/datasets/faces")["subjects"] == 5000
 
 
@@ -213,4 +218,4 @@ def test_after_a_refusal_the_same_connection_takes_the_next_import(
     headers = {"Content-Type": NDJSON}
     refused("POST", PATH, 422, "bad_line", content=ndjson(row("a")) + b"x", headers=headers)
 
-    assert send(http, ndjson(row("a"))) == {"new": 1, "known": 0, "size": 1}
+    assert send(http, ndjson(row("a"))) == {"new": 1, "known": 0, "forgotten": 0, "size": 1}

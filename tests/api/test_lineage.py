@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import batching, references, versions
+from app.ledger import batching, canaries, references, training_logs, versions
 from app.ledger.tables import Model, ModelVersion
 from tests import factories
 from tests.api.conftest import Call
@@ -121,6 +121,37 @@ def scored(session: Session, version: ModelVersion) -> None:
         now=NOW,
     )
     session.flush()
+
+
+def test_it_is_told_whether_its_training_noted_anything_of_the_sample(
+    get: Call, session: Session, line: Model
+) -> None:
+    first = versions.get(session, line, 1)
+    training = factories.make_training(session, line)
+    training_logs.keep(session, training, [0.5] * 10)
+    first.job_id = training.id
+
+    told = {each["number"]: each["logged"] for each in get(PATH, saw_sample="ben-0")}
+    training_logs.forget(session, line.id, Bitmap([2]))
+
+    assert told == {1: True, 2: False}
+    assert get(PATH, saw_sample="ben-0")[0]["logged"] is False
+    assert get(PATH)[0]["logged"] is None
+
+
+def test_it_is_told_whether_it_is_of_a_canary_of_its_training(
+    get: Call, session: Session, line: Model
+) -> None:
+    first = versions.get(session, line, 1)
+    training = factories.make_training(session, line)
+    canaries.deal(session, line, training, [canaries.Coin(Bitmap([2, 3]), included=True)], now=NOW)
+    first.job_id = training.id
+
+    ben = {each["number"]: each["canary"] for each in get(PATH, saw_sample="ben-0")}
+    eve = {each["number"]: each["canary"] for each in get(PATH, saw_sample="eve-0")}
+
+    assert ben == {1: True, 2: False}
+    assert eve == {1: False, 2: False}
 
 
 def test_a_reference_that_was_told_to_forget_a_sample_tells_of_it_no_more(

@@ -76,7 +76,7 @@ def test_an_import_can_be_checked_first(http: TestClient, get: Call) -> None:
 
     checked = http.post(f"{path}?validate_only=true", content=lines, headers=kind)
 
-    assert checked.json() == {"new": 1, "known": 0, "size": 11}
+    assert checked.json() == {"new": 1, "known": 0, "forgotten": 0, "size": 11}
     assert get("/v1/datasets/faces")["size"] == 10
     assert http.post(path, content=lines, headers=kind).json()["new"] == 1
 

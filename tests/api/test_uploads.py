@@ -83,6 +83,8 @@ def test_uploaded_weights_become_a_version(
         "saw": None,
         "aliases": None,
         "references": None,
+        "logged": None,
+        "canary": None,
         "derived": None,
     }
     assert get("/v1/models/faces")["live"] == answer

@@ -127,9 +127,10 @@ def test_a_dump_from_before_a_request_is_told_by_what_was_signed_since(
 
     postgres("pg_restore", f"--dbname={libpq(restored)}", str(dump))
 
-    forgetful = check(folder, restored, monkeypatch)
+    forgetful, cannot = check(folder, restored, monkeypatch)
     code, told = check(folder, restored, monkeypatch, "--checkpoint", str(kept))
-    assert forgetful[0] == 0
+    assert (forgetful, CLEAN in cannot) == (2, False)
+    assert "cannot be told: no checkpoint is known outside of it" in cannot
     assert code == 1
     assert "or the database was put back to an older state" in told
     assert "Do not start the service on this database" in told

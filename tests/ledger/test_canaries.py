@@ -225,7 +225,7 @@ def test_a_rider_that_asks_later_has_no_data_left_in_any_version_in_use(session:
     request = make_request(session, person)
 
     assert request.state is RequestState.COMPLETED_NO_DATA
-    saw = {seen.version.number: seen.saw for seen in lineage.saw(session, line, name)}
+    saw = {seen.version.number: seen.saw for seen in lineage.of_sample(session, line, name).seen}
     assert saw == {first.number: lineage.Saw.TRAINED_ON, 2: lineage.Saw.DESCENDED}
 
 

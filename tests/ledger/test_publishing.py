@@ -5,7 +5,8 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Conflict, ForgottenSamples
-from app.ledger import batching, publishing, stored_weights, versions
+from app.ledger import batching, datasets, jobs, publishing, stored_weights, versions
+from app.ledger.jobs import LeaseLost
 from app.ledger.states import ErasureState, JobState, RequestState, VersionState
 from app.ledger.tables import Job, Model, ModelVersion
 from app.ledger.transitions import move
@@ -91,20 +92,47 @@ def test_a_first_training_becomes_the_first_version(session: Session) -> None:
     assert job.state is JobState.SUCCEEDED
 
 
-def test_a_training_that_saw_what_was_forgotten_meanwhile_is_repeated(session: Session) -> None:
+def test_a_training_under_way_begins_anew_when_one_of_its_people_asks(session: Session) -> None:
     job = make_training(session)
+    for state in (JobState.TRAINING, JobState.PUBLISHING):
+        move(session, job, state, now=NOW)
     claim(session, job)
+    stored_weights.own(session, job, digest_of("w"), made_by="trained", now=NOW)
+
+    request = make_request(session, "ada")
+
+    assert request.state is RequestState.COMPLETED_NO_DATA
+    with pytest.raises(LeaseLost):
+        jobs.held(session, job.id, fence=1)
+    assert (job.state, job.lease_until, job.attempt) == (JobState.TRAINING, None, 0)
+    assert len(stored_weights.released(session)) == 1
+    assert claim(session, job) is not None
+    again = publish_trained(session, job)
+    assert again is not None
+    assert again.training_set == Bitmap(range(2, 10))
+
+
+def test_a_training_goes_on_when_somebody_asks_of_whom_it_has_nothing(session: Session) -> None:
+    job = make_training(session)
+    job.training_set = Bitmap(range(2, 10))
+    claim(session, job)
+
     make_request(session, "ada")
+
+    assert jobs.held(session, job.id, fence=1).training_set == Bitmap(range(2, 10))
+
+
+def test_what_was_buried_unseen_is_found_when_a_training_is_published(session: Session) -> None:
+    line = make_model(session)
+    job = make_training(session, line)
+    claim(session, job)
+    datasets.bury(session, line.dataset_id, Bitmap([0, 1]), now=NOW)
 
     version = publish_trained(session, job)
 
     assert version is None
     assert (job.state, job.lease_until, job.attempt) == (JobState.TRAINING, None, 0)
     assert job.training_set == Bitmap(range(2, 10))
-    assert claim(session, job) is not None
-    again = publish_trained(session, job)
-    assert again is not None
-    assert again.training_set == Bitmap(range(2, 10))
 
 
 def test_requests_without_end_do_not_use_up_a_trainings_attempts(session: Session) -> None:
@@ -113,19 +141,17 @@ def test_requests_without_end_do_not_use_up_a_trainings_attempts(session: Sessio
     for person in ("ada", "ben", "eve"):
         assert claim(session, job) is not None
         make_request(session, person)
-        assert publish_trained(session, job) is None
 
     assert job.attempt == 0
-    assert job.fence == 3
+    assert job.fence == 6
 
 
 def test_a_training_of_which_everything_was_forgotten_fails(session: Session) -> None:
     line = make_model(session)
     job = make_training(session, line)
     claim(session, job)
-    make_request(session, "ada", "ben", "eve", "kim", "zoe")
 
-    assert publish_trained(session, job) is None
+    make_request(session, "ada", "ben", "eve", "kim", "zoe")
 
     assert (job.state, job.lease_until) == (JobState.FAILED, None)
     assert job.error is not None

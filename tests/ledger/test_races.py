@@ -11,13 +11,17 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.bitmap import Bitmap
 from app.db import transaction
 from app.errors import IllegalTransition
-from app.ledger import batching, datasets, jobs, publishing, requests
+from app.ledger import batching, datasets, identifications, jobs, publishing, requests
+from app.ledger.jobs import LeaseLost
 from app.ledger.states import ErasureState, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job, ModelVersion
 from app.ledger.transitions import move
 from tests.factories import (
+    DAY,
     NOW,
+    claim,
     grow,
+    key_of,
     make_dataset,
     make_model,
     make_request,
@@ -32,17 +36,17 @@ SOON = 20.0
 
 
 def trained(session: Session) -> Job:
-    """A first training that is about to be published."""
+    """A first training that is about to be published, by the worker whose fence is 1."""
     job = make_training(session)
+    claim(session, job)
     for state in (JobState.TRAINING, JobState.PUBLISHING):
         move(session, job, state, now=NOW)
     return job
 
 
 def publish(session: Session, job_id: UUID) -> ModelVersion | None:
-    return publishing.publish_trained(
-        session, jobs.get(session, job_id), weights_digest="w", manifest={}, now=NOW
-    )
+    job = jobs.held(session, job_id, fence=1)
+    return publishing.publish_trained(session, job, weights_digest="w", manifest={}, now=NOW)
 
 
 def ask_for_ada(session: Session) -> UUID:
@@ -75,7 +79,8 @@ def test_a_request_before_a_publication_sends_the_training_back(
         publication = background(lambda session: publish(session, job_id))
         assert waits(publication)
 
-    assert publication.result(SOON) is None
+    with pytest.raises(LeaseLost):
+        publication.result(SOON)
     with transaction(sessions) as session:
         job = jobs.get(session, job_id)
         assert (job.state, job.lease_until) == (JobState.TRAINING, None)
@@ -98,6 +103,28 @@ def test_a_request_after_a_publication_finds_the_version(
         request = requests.get(session, asking.result(SOON))
         assert request.state is RequestState.ACCEPTED
     nothing_is_left_over(sessions)
+
+
+def test_of_two_who_confirm_a_request_at_once_one_is_told_that_it_is_too_late(
+    sessions: Sessions, background: Background
+) -> None:
+    with transaction(sessions) as session:
+        make_version(session)
+        told = requests.Submission(
+            samples={}, subject_key=key_of("ada"), received_at=NOW, due_at=NOW + 30 * DAY
+        )
+        request_id = identifications.submit(session, told, lapses_at=NOW + DAY, now=NOW).id
+
+    def confirm(session: Session) -> None:
+        identifications.confirm(session, request_id, now=NOW)
+
+    with transaction(sessions) as first:
+        confirm(first)
+        second = background(confirm)
+        assert waits(second)
+
+    with pytest.raises(IllegalTransition, match="it waits for no verification"):
+        second.result(SOON)
 
 
 def test_a_request_that_ends_at_two_models_at_once_is_completed(

@@ -5,29 +5,37 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.errors import ForgottenSamples, SubjectDiffers
+from app.errors import ForgottenSamples, IllegalTransition, SubjectDiffers
 from app.ledger import (
     batching,
     datasets,
     first_training,
     imports,
+    jobs,
+    latecomers,
     publishing,
     references,
     restoring,
     retention,
+    stored_weights,
+    training_logs,
     versions,
 )
-from app.ledger.states import ErasureState, JobState, RequestState
+from app.ledger.states import ErasureState, JobState, RequestState, VersionState
+from app.ledger.stored_tables import StoredWeights
 from app.ledger.tables import Dataset, DeletionRequest, Model, ModelVersion
 from app.ledger.transitions import move
 from tests.factories import (
     DAY,
     NOW,
+    digest_of,
     grow,
     key_of,
+    make_child,
     make_dataset,
     make_model,
     make_request,
@@ -85,16 +93,14 @@ def test_a_training_that_began_before_the_request_is_repeated_without_them(
     session: Session,
 ) -> None:
     job = make_training(session)
-    make_request(session, "ada", now=NOW + DAY)
     for state in (JobState.TRAINING, JobState.PUBLISHING):
         move(session, job, state, now=NOW)
-    session.refresh(job, ["model"])
 
-    assert found(session) == []  # it is known, and seen to
-    version = publishing.publish_trained(session, job, weights_digest="", manifest={}, now=NOW)
+    make_request(session, "ada", now=NOW + DAY)
 
-    assert version is None
+    assert job.state is JobState.TRAINING
     assert not job.training_set & ADA
+    assert found(session) == []
 
 
 def test_an_upload_that_saw_them_is_refused(session: Session, line: Model) -> None:
@@ -165,7 +171,12 @@ def lose_tombstones(session: Session, line: Model) -> None:
 def lose_tombstones_of_shredded(session: Session, line: Model) -> None:
     for request_id in session.scalars(select(DeletionRequest.id)).all():
         retention.shred(session, request_id, now=NOW + 800 * DAY)
-    lose_tombstones(session, line)
+    # The database refuses a mark without its tombstone: these are older rows, with their names.
+    tamper(
+        session,
+        "UPDATE samples SET tombstoned_at = NULL, mark = NULL, "
+        "sample_id = coalesce(sample_id, 'ada-' || ordinal)",
+    )
 
 
 def publish_the_old_version_again(session: Session, line: Model) -> None:
@@ -207,6 +218,26 @@ def keep_what_references_said(session: Session, line: Model) -> None:
     )
 
 
+def keep_what_a_training_noted(session: Session, line: Model) -> None:
+    old = versions.get(session, line, 1)
+    training = make_training(session, make_model(session, dataset_of(session, line), "other"))
+    training.model_id, training.training_set = line.id, old.training_set
+    training_logs.keep(session, training, [0.5] * len(old.training_set))
+    jobs.finish(session, training, JobState.FAILED, now=NOW)
+    tamper(session, "UPDATE model_versions SET job_id = :j WHERE number = 1", j=training.id)
+
+
+def keep_a_child_in_use(session: Session, line: Model) -> None:
+    make_child(session, versions.get(session, line, 1))
+    tamper(session, "UPDATE derived_versions SET state = 'in_use'")
+
+
+def keep_weights_of_an_ended_job(session: Session, line: Model) -> None:
+    training = make_training(session, make_model(session, dataset_of(session, line), "other"))
+    jobs.finish(session, training, JobState.FAILED, now=NOW)
+    stored_weights.own(session, training, digest_of("left"), made_by="trained", now=NOW)
+
+
 NO_TOMBSTONE = "2 samples of the dataset 'faces' were forgotten and have no tombstone"
 IN_USE = "of 'faces' is in use and saw 2 forgotten samples, which no open erasure covers"
 
@@ -222,6 +253,9 @@ IN_USE = "of 'faces' is in use and saw 2 forgotten samples, which no open erasur
         (queue_an_unlearning, "of 'faces' makes a version that would see 2 forgotten samples"),
         (lead_an_alias_back, "the alias 'live' of 'faces' leads to version 1, which is withdrawn"),
         (keep_what_references_said, "references of 'faces' that tell of forgotten samples: 1"),
+        (keep_what_a_training_noted, "logs of trainings of 'faces' that tell of forgotten samples"),
+        (keep_a_child_in_use, "'acme-ft', derived from version 1 of 'faces', which saw them, is"),
+        (keep_weights_of_an_ended_job, "of 'other' stored and did not publish saw forgotten"),
     ],
 )
 def test_what_a_restored_database_brings_back_is_told(
@@ -261,6 +295,58 @@ def test_purged_weights_that_lie_in_the_store_again_are_told_unless_another_vers
     make_version(session, line, training_set=Bitmap([8]), weights="old")
 
     assert found(session, old.weights_digest) == []
+
+
+def test_weights_of_a_job_that_were_removed_and_lie_in_the_store_again_are_told(
+    session: Session, line: Model
+) -> None:
+    """As a backup of the store brings them: no version or row tells of them any more."""
+    keep_weights_of_an_ended_job(session, line)
+    (row,) = session.scalars(select(StoredWeights))
+    stored_weights.removed(session, row, kept=False, now=NOW)
+    session.flush()
+
+    gone, back = found(session), found(session, digest_of("left"))
+
+    assert gone == []
+    (told,) = back
+    assert told.startswith(f"the weights {digest_of('left')[:12]}… that a job had stored")
+
+
+def test_an_alias_is_not_moved_back_to_a_version_that_saw_them(
+    session: Session, line: Model
+) -> None:
+    """A rollback: the database refuses it, whoever asks."""
+    old = versions.get(session, line, 1)
+
+    refused = pytest.raises(DBAPIError, match="must point at a published version")
+    with refused, session.begin_nested():
+        versions.point(session, line, "live", old, now=NOW)
+
+    live = versions.live(session, line.id)
+    assert live is not None
+    assert live.number == 2
+
+
+def test_a_withdrawn_version_is_never_published_again(session: Session, line: Model) -> None:
+    with pytest.raises(IllegalTransition, match="is withdrawn, it cannot become published"):
+        move(session, versions.get(session, line, 1), VersionState.PUBLISHED, now=NOW)
+
+
+def test_a_retrain_leaves_out_who_asked_before_it_began(session: Session, line: Model) -> None:
+    make_request(session, "ben")
+    job = batching.batch(session, line.id, now=NOW, flush=True)
+    assert job is not None
+    for state in (JobState.ASSESSING, JobState.UNLEARNING):
+        move(session, job, state, now=NOW)
+    job.decision = {"route": "retrain"}
+    session.refresh(job, ["model"])
+    make_request(session, "eve")
+
+    latecomers.leave_out(session, job)
+
+    assert latecomers.about_to_retrain(job)
+    assert job.training_set == ordinals(session, dataset_of(session, line), "kim", "zoe")
 
 
 def test_weights_in_use_that_the_store_lacks_are_told(session: Session, line: Model) -> None:

@@ -9,10 +9,21 @@ from sqlalchemy.orm import Session
 from app.bitmap import Bitmap
 from app.errors import ReceiptShredded
 from app.evidence import merkle, receipt
-from app.ledger import batching, datasets, idempotency, receipts, requests, retention, tree
+from app.ledger import (
+    batching,
+    datasets,
+    idempotency,
+    jobs,
+    model_lines,
+    receipts,
+    requests,
+    retention,
+    tree,
+)
+from app.ledger.check_tables import Check
 from app.ledger.log_tables import SampleCommitment
-from app.ledger.states import RequestState
-from app.ledger.tables import DeletionRequest, IdempotencyKey, Job, Model
+from app.ledger.states import JobKind, JobState, RequestState
+from app.ledger.tables import DeletionRequest, IdempotencyKey, Job, Model, ModelVersion
 from app.ledger.verification import examine
 from tests import factories
 from tests.factories import DAY, NOW
@@ -84,17 +95,19 @@ def test_the_shredding_itself_is_entered(session: Session, completed: DeletionRe
     assert examine(session, SIGNER.verifier_keys).faults == []
 
 
-def test_nothing_but_the_index_of_samples_says_any_more_who_asked(
+def test_nothing_says_any_more_who_asked_or_for_what(
     session: Session, completed: DeletionRequest
 ) -> None:
     key = factories.key_of("ada").hex()
     assert tables_with(session, EXTERNAL) == {"deletion_requests"}
-    assert "deletion_requests" in tables_with(session, key)
+    assert tables_with(session, key) == {"deletion_requests", "samples"}
+    assert tables_with(session, "ada-0") == {"samples"}
 
     shred(session, completed)
 
     assert tables_with(session, EXTERNAL) == set()
-    assert tables_with(session, key) == {"samples"}
+    assert tables_with(session, key) == set()
+    assert tables_with(session, "ada-0") == set()
 
 
 def tables_with(session: Session, needle: str) -> set[str]:
@@ -151,6 +164,30 @@ def test_a_jobs_forget_set_goes_with_the_last_of_its_requests(
 
     assert len(the_job(session).forget_set) == 0
     assert session.scalars(select(SampleCommitment)).all() == []
+
+
+def test_the_forget_set_of_a_check_goes_with_that_of_the_job_it_checks(
+    session: Session, completed: DeletionRequest
+) -> None:
+    job = the_job(session)
+    parent = session.get_one(ModelVersion, job.parent_version_id)
+    check = jobs.add(
+        session,
+        model_lines.by_id(session, job.model_id),
+        JobKind.CHECK,
+        training_set=job.training_set,
+        forget_set=job.forget_set,
+        parent=parent,
+        now=NOW,
+    )
+    made = session.scalars(select(ModelVersion).where(ModelVersion.job_id == job.id)).one()
+    session.add(Check(job_id=check.id, version_id=made.id, model_id=job.model_id))
+    jobs.finish(session, check, JobState.CANCELLED, now=NOW)
+
+    for request in session.scalars(select(DeletionRequest)).all():
+        shred(session, request)
+
+    assert [len(each.forget_set) for each in session.scalars(select(Job))] == [0, 0]
 
 
 def test_tombstones_survive_also_when_a_later_request_is_taken_back(

@@ -229,6 +229,37 @@ def test_an_entry_that_reads_differently_the_second_time_is_not_signed(session: 
         sequencer.rederived(session, 0, 3)
 
 
+# As a disk or a memory chip may: what was read before the new leaves were written reads differently
+# afterwards.
+FLIP = """
+    CREATE FUNCTION flip() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM set_config('session_replication_role', 'replica', true);
+        UPDATE ledger_nodes SET hash = sha256(hash) WHERE level = 2;
+        PERFORM set_config('session_replication_role', 'origin', true);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER flip AFTER INSERT ON ledger_leaves EXECUTE FUNCTION flip()
+"""
+
+
+def test_two_roots_by_two_ways_of_reading_are_never_signed(session: Session) -> None:
+    first = verified(sequenced(session, 3))
+    append(session)
+    session.execute(text(FLIP))
+
+    with pytest.raises(WillNotSign) as refusal, session.begin_nested():
+        sequence(session)
+
+    assert "the root over 5 entries is" in str(refusal.value)
+    assert "as they were read first and" in str(refusal.value)
+    assert [row.size for row in session.scalars(select(LedgerCheckpoint))] == [first.size]
+    session.execute(text("DROP TRIGGER flip ON ledger_leaves"))
+    again = verified(sequence(session))
+    proof = tree.consistency(session, first.size, again.size).hashes
+    checkpoint.verify_extends(again, first, proof)
+
+
 def test_a_ledger_is_not_signed_under_another_name(session: Session) -> None:
     sequenced(session)
     append(session)

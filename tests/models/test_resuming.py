@@ -111,7 +111,9 @@ def test_what_another_loop_left_is_not_taken_up(resume: Resume) -> None:
     with pytest.raises(Killed):
         trained(tiny.pool(), resume, killed_in=4)
 
+    assert resume.path.exists()
     assert Resume(resume.path, about="that").left() is None
+    assert not resume.path.exists()  # somebody in it may have asked to be forgotten
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", b"\x08\0\0\0\0\0\0\0{}      "])

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from app.db import transaction
 from app.ledger import endings, jobs, stored_weights
+from app.ledger.jobs import LeaseLost
 from app.ledger.states import JobState, VersionState
 from app.ledger.tables import Dataset
 from tests.factories import NOW, make_model, make_request, make_training, make_version
@@ -101,24 +102,40 @@ def test_what_waits_for_a_persons_word_stays_and_goes_when_that_is_no(
     assert (waiting, kept(station, "unsure")) == ({"unsure"}, set())
 
 
-def test_a_first_training_that_saw_what_was_forgotten_meanwhile_goes_and_its_repetition_stays(
+def ask(station: Station) -> None:
+    with transaction(station.sessions) as session:
+        make_request(session, "ada")
+
+
+def test_a_first_training_of_whose_people_one_asks_meanwhile_stores_nothing(
     station: Station, tmp_path: Path
 ) -> None:
-    def somebody_asks() -> None:
-        with transaction(station.sessions) as session:
-            make_request(session, "ada")
-
     job_id = training(station)
-    desk = sit_down(station, job_id, tmp_path, Scripted(["saw ada"], before=somebody_asks))
+    asked = Scripted(["saw ada"], before=lambda: ask(station))
+    desk = sit_down(station, job_id, tmp_path, asked)
 
+    with pytest.raises(LeaseLost):
+        steps.train(desk)
+
+    assert kept(station, "saw ada") == set()
+
+
+def test_what_a_first_training_stored_goes_when_one_of_its_people_asks_and_its_repetition_stays(
+    station: Station, tmp_path: Path
+) -> None:
+    job_id = training(station)
+    desk = sit_down(station, job_id, tmp_path, Scripted(["saw ada"]))
     steps.train(desk)
-    steps.publish(desk)
+
+    ask(station)
+
+    with pytest.raises(LeaseLost):
+        steps.publish(desk)
     tidying.remove_unpublished(station)
     again = sit_down(station, job_id, tmp_path, Scripted(["saw others"]))
     steps.train(again)
     steps.publish(again)
     tidying.remove_unpublished(station)
-
     assert kept(station, "saw ada", "saw others") == {"saw others"}
     assert live(station, job_id) == digest("saw others")
     assert [entry["made_by"] for entry in entered(station)] == ["trained"]
