@@ -87,7 +87,8 @@ def submit_in_bulk(
     def produce() -> Answer:
         upload = Upload(session, settings, caller, now)
         upload.read(file, content_type)
-        quota.spend(0 if validate_only else upload.report.lines)
+        counted = 0 if validate_only else upload.report.lines
+        quota.look(counted)
         made = upload.submit()
         models = {
             erasure.model_id: erasure.model.name for each in made for erasure in each.erasures
@@ -101,6 +102,7 @@ def submit_in_bulk(
             samples=sum(each.sample_count for each in made),
             models=sorted(models.values()),
         )
+        quota.spend(counted)
         return 202, told.model_dump(mode="json")
 
     if not validate_only:

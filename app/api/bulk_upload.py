@@ -12,7 +12,7 @@ from app.api.guard import Caller
 from app.api.submissions import DeletionRequestCreate
 from app.config import Settings
 from app.errors import Fault, ServiceError
-from app.ledger import acts, bulk, identifications
+from app.ledger import acts, identifications, intake
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
 
@@ -38,7 +38,7 @@ class Upload:
                 self.note(number, refusal)
         self.resolve()
         places, told = list(self.at_once), list(self.at_once.values())
-        for place, why in bulk.refusals(self.session, told):
+        for place, why in intake.refusals(self.session, told):
             self.note(places[place], why)
         self.report.refuse()
 
@@ -59,7 +59,7 @@ class Upload:
     def resolve(self) -> None:
         """Look up the samples of the subjects."""
         keys = {each.subject_key for each in self.at_once.values() if not each.by_samples}
-        found = bulk.samples_of_subjects(self.session, [key for key in keys if key])
+        found = intake.samples_of_subjects(self.session, [key for key in keys if key])
         for number, told in self.at_once.items():
             if not told.by_samples and told.subject_key in found:
                 self.at_once[number] = replace(told, samples=found[told.subject_key])
@@ -71,7 +71,7 @@ class Upload:
 
     def submit(self) -> list[DeletionRequest]:
         """Submit what was read."""
-        made = bulk.submit_all(self.session, list(self.at_once.values()), now=self.now)
+        made = intake.submit_all(self.session, list(self.at_once.values()), now=self.now)
         lapses_at = self.now + timedelta(days=self.settings.verify_days)
         for told in self.to_verify.values():
             made.append(

@@ -100,11 +100,12 @@ def submit_deletion_request(
     key = submissions.hashed(body.subject, settings)
 
     def produce() -> Answer:
-        quota.spend(1)
         request, samples = submissions.submit(session, body, settings, caller, now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
-        return 202, accepted(session, request, samples).model_dump(mode="json")
+        told = accepted(session, request, samples).model_dump(mode="json")
+        quota.spend(1)
+        return 202, told
 
     fingerprinted = body.model_dump(mode="json") | {"subject": key and key.hex()}
     status, answer = again.answer(fingerprinted, produce)

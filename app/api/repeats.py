@@ -42,7 +42,7 @@ class Repeats:
         return idempotency.once(self.session, self.key, self.path, body, produce, now=self.now)
 
 
-def get_repeats(
+async def get_repeats(
     session: SessionDep,
     http: Request,
     caller: CallerDep,

@@ -18,7 +18,7 @@ from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import Fault
 from app.law import Law, dates
-from app.ledger import acts, datasets, identifications, requests
+from app.ledger import acts, datasets, identifications, intake
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
 from app.subjects import MAX_LENGTH, subject_key
@@ -88,7 +88,7 @@ def submit(
         lapses_at = now + timedelta(days=settings.verify_days)
         request = identifications.submit(session, told, lapses_at=lapses_at, now=now)
     else:
-        request = requests.submit(session, told, now=now)
+        request = intake.submit(session, told, now=now)
     acts.note(session, [request.id], caller.holder, now=now)
     return request, told.samples
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import any_, func, literal, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import and_, any_, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Integer, String
 
@@ -90,6 +90,18 @@ def ids_of(session: Session, dataset_id: UUID, ordinals: Bitmap) -> list[str]:
     )
 
 
+def named(session: Session, dataset_id: UUID, ordinals: Bitmap) -> tuple[str, Sequence[str]]:
+    """The dataset's name, and the sample ids behind these ordinals in ascending order."""
+    wanted = literal(list(ordinals), ARRAY(Integer))
+    name, ids = session.execute(
+        select(Dataset.name, func.array_agg(aggregate_order_by(Sample.sample_id, Sample.ordinal)))
+        .outerjoin(Sample, and_(Sample.dataset_id == Dataset.id, Sample.ordinal == any_(wanted)))
+        .where(Dataset.id == dataset_id)
+        .group_by(Dataset.name)
+    ).one()
+    return name, ids if ordinals else []
+
+
 def everything(dataset: Dataset) -> Bitmap:
     """All ordinals of a dataset."""
     return Bitmap(range(dataset.size))
@@ -117,6 +129,7 @@ def bury(session: Session, dataset_id: UUID, ordinals: Bitmap, *, now: datetime)
             Sample.tombstoned_at.is_(None),
         )
         .values(tombstoned_at=now)
+        .execution_options(synchronize_session=False)  # no sample is an object of this session
     )
 
 

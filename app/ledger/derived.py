@@ -155,10 +155,15 @@ def reached(session: Session, samples: Mapping[UUID, Bitmap]) -> list[Child]:
         .join(Model, Model.id == ModelVersion.model_id)
         .where(Model.dataset_id.in_(samples))
     )
+    return among(children(session, query), samples)
+
+
+def among(known: Iterable[Child], samples: Mapping[UUID, Bitmap]) -> list[Child]:
+    """Those of them whose parent was trained on one of these samples."""
     return [
         child
-        for child in children(session, query)
-        if child.parent.training_set & samples[child.line.dataset_id]
+        for child in known
+        if child.parent.training_set & samples.get(child.line.dataset_id, Bitmap())
     ]
 
 

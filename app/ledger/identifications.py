@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.errors import IllegalTransition
-from app.ledger import datasets, requests
+from app.ledger import datasets, intake, requests
 from app.ledger.identification_tables import Identification
 from app.ledger.requests import Submission
 from app.ledger.states import RequestState
@@ -44,7 +44,7 @@ def confirm(session: Session, request_id: UUID, *, now: datetime) -> DeletionReq
     if request.state is not RequestState.VERIFYING:
         raise IllegalTransition(f"the request is {request.state}; it waits for no verification")
     forget(session, request_id)
-    requests.accept(session, request, samples, now=now)
+    intake.accept(session, request, samples, now=now)
     return request
 
 
