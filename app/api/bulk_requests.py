@@ -15,7 +15,7 @@ from app.api.guard import CallerDep, QuotaDep
 from app.api.problems import Malformed, refusals
 from app.api.repeats import RepeatsDep
 from app.auth import MissingScope
-from app.errors import BadLine, BodyTooLarge, UnsupportedMediaType
+from app.errors import BadLine, BodyTooLarge, NameTaken, UnsupportedMediaType
 from app.ledger.idempotency import Answer
 from app.ledger.rates import QuotaSpent
 from app.queue import CONSIDER_MODEL, ring_after_commit
@@ -58,6 +58,7 @@ CHECKED: dict[int | str, dict[str, Any]] = {
         BadLine,
         TooManyLines,
         UnsupportedMediaType,
+        NameTaken,
         QuotaSpent,
         MissingScope,
         *repeats.REFUSALS,

@@ -1,5 +1,6 @@
 """One upload of deletion requests: read, resolved together, submitted together."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import IO
@@ -37,9 +38,10 @@ class Upload:
             except ServiceError as refusal:
                 self.note(number, refusal)
         self.resolve()
-        places, told = list(self.at_once), list(self.at_once.values())
-        for place, why in intake.refusals(self.session, told):
-            self.note(places[place], why)
+        self.note_all(self.at_once, intake.refusals(self.session, list(self.at_once.values())))
+        everything = self.at_once | self.to_verify
+        names = [each.external_id for each in everything.values()]
+        self.note_all(everything, intake.names_taken(self.session, names))
         self.report.refuse()
 
     def add(self, number: int, body: DeletionRequestCreate) -> None:
@@ -63,6 +65,12 @@ class Upload:
         for number, told in self.at_once.items():
             if not told.by_samples and told.subject_key in found:
                 self.at_once[number] = replace(told, samples=found[told.subject_key])
+
+    def note_all(self, lines: Iterable[int], refusals: Iterable[tuple[int, ServiceError]]) -> None:
+        """What is wrong with some of these lines, by their places."""
+        numbers = list(lines)
+        for place, why in refusals:
+            self.note(numbers[place], why)
 
     def note(self, number: int, refusal: ServiceError) -> None:
         """What is wrong with one line."""

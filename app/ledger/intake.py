@@ -79,8 +79,7 @@ def samples_of_subjects(
 def refusals(
     session: Session, submissions: Sequence[Submission]
 ) -> Iterator[tuple[int, ServiceError]]:
-    """Which of them could not be accepted, and why; by their places."""
-    yield from names_taken(session, [each.external_id for each in submissions])
+    """Which of them would leave a model with nothing; by their places."""
     samples = [each.samples for each in submissions]
     published = owing.published(session, union(samples))
     for place, theirs in enumerate(samples):
