@@ -151,7 +151,7 @@ def list_deletion_requests(
     found = requests.listed(
         session,
         limit=limit + 1,
-        after=pages.decode(page_token),
+        after=pages.decode("requests", page_token),
         state=state,
         which=None if at_risk is None else clocks.at_risk(at_risk),
         **filters,
@@ -160,7 +160,7 @@ def list_deletion_requests(
     more = found[limit - 1] if len(found) > limit else None
     return DeletionRequestPage(
         items=[DeletionRequestRead.of(request, standing[request.id]) for request in found[:limit]],
-        next_page_token=pages.encode((more.received_at, more.id)) if more else "",
+        next_page_token=pages.encode("requests", (more.received_at, more.id)) if more else "",
     )
 
 
