@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, any_, func, literal, select, update
+from sqlalchemy import and_, any_, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Integer, String
@@ -14,6 +14,36 @@ from app.errors import NameTaken, UnknownDataset
 from app.ledger import entries
 from app.ledger.tables import Dataset, LastingTombstones, Sample
 from app.ledger.uniqueness import or_refuse
+
+# Built once: every deletion request asks these, and building them took longer than their answers.
+ORDINALS = bindparam("wanted", type_=ARRAY(Integer))
+OF_SUBJECT = (
+    select(Sample.dataset_id, func.array_agg(Sample.ordinal))
+    .where(Sample.subject_key == bindparam("subject_key"))
+    .group_by(Sample.dataset_id)
+)
+NAMED = (
+    select(Dataset.name, func.array_agg(aggregate_order_by(Sample.sample_id, Sample.ordinal)))
+    .outerjoin(Sample, and_(Sample.dataset_id == Dataset.id, Sample.ordinal == any_(ORDINALS)))
+    .where(Dataset.id == bindparam("dataset"))
+    .group_by(Dataset.name)
+)
+BURY = (
+    update(Sample)
+    .where(
+        Sample.dataset_id == bindparam("dataset"),
+        Sample.ordinal == any_(ORDINALS),
+        Sample.tombstoned_at.is_(None),
+    )
+    .values(tombstoned_at=bindparam("now"))
+    .execution_options(synchronize_session=False)  # no sample is an object of a session
+)
+SHARE_LOCK = (
+    select(Dataset.id)
+    .where(Dataset.id.in_(bindparam("wanted", expanding=True)))
+    .order_by(Dataset.id)
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def create(session: Session, name: str, *, now: datetime) -> Dataset:
@@ -57,11 +87,7 @@ def subject_counts(session: Session, *dataset_ids: UUID) -> dict[UUID, int]:
 
 def ordinals_of_subject(session: Session, subject_key: bytes) -> dict[UUID, Bitmap]:
     """By dataset: the samples that belong to a subject."""
-    rows = session.execute(
-        select(Sample.dataset_id, func.array_agg(Sample.ordinal))
-        .where(Sample.subject_key == subject_key)
-        .group_by(Sample.dataset_id)
-    )
+    rows = session.execute(OF_SUBJECT, {"subject_key": subject_key})
     return {dataset_id: Bitmap(ordinals) for dataset_id, ordinals in rows}
 
 
@@ -92,13 +118,7 @@ def ids_of(session: Session, dataset_id: UUID, ordinals: Bitmap) -> list[str]:
 
 def named(session: Session, dataset_id: UUID, ordinals: Bitmap) -> tuple[str, Sequence[str]]:
     """The dataset's name, and the sample ids behind these ordinals in ascending order."""
-    wanted = literal(list(ordinals), ARRAY(Integer))
-    name, ids = session.execute(
-        select(Dataset.name, func.array_agg(aggregate_order_by(Sample.sample_id, Sample.ordinal)))
-        .outerjoin(Sample, and_(Sample.dataset_id == Dataset.id, Sample.ordinal == any_(wanted)))
-        .where(Dataset.id == dataset_id)
-        .group_by(Dataset.name)
-    ).one()
+    name, ids = session.execute(NAMED, {"dataset": dataset_id, "wanted": list(ordinals)}).one()
     return name, ids if ordinals else []
 
 
@@ -120,17 +140,7 @@ def tombstones(session: Session, dataset_id: UUID) -> Bitmap:
 
 def bury(session: Session, dataset_id: UUID, ordinals: Bitmap, *, now: datetime) -> None:
     """Put samples on the dataset's tombstones; those that lie there already keep their date."""
-    wanted = literal(list(ordinals), ARRAY(Integer))
-    session.execute(
-        update(Sample)
-        .where(
-            Sample.dataset_id == dataset_id,
-            Sample.ordinal == any_(wanted),
-            Sample.tombstoned_at.is_(None),
-        )
-        .values(tombstoned_at=now)
-        .execution_options(synchronize_session=False)  # no sample is an object of this session
-    )
+    session.execute(BURY, {"dataset": dataset_id, "wanted": list(ordinals), "now": now})
 
 
 def unbury(session: Session, dataset_id: UUID, ordinals: Bitmap) -> None:
@@ -160,12 +170,7 @@ def buried_for_good(session: Session, dataset_id: UUID) -> Bitmap:
 
 def share_lock(session: Session, dataset_ids: Iterable[UUID]) -> None:
     """Until this transaction ends, no version trained on these datasets can be published."""
-    session.execute(
-        select(Dataset.id)
-        .where(Dataset.id.in_(dataset_ids))
-        .order_by(Dataset.id)
-        .with_for_update(read=True, key_share=True)
-    )
+    session.execute(SHARE_LOCK, {"wanted": list(dataset_ids)})
 
 
 def lock(session: Session, *dataset_ids: UUID) -> None:
