@@ -92,7 +92,8 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     app.add_middleware(rate_headers.RateHeaders)
     problems.install(app)
     openapi.install(app)
-    for resource in (
+    for resource in (  # routes are tried in this order: the busiest come first
+        deletion_requests,
         datasets,
         model_lines,
         model_actions,
@@ -103,7 +104,6 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         stored_weights,
         signatures,
         derived,
-        deletion_requests,
         bulk_requests,
         request_actions,
         request_tokens,

@@ -5,7 +5,7 @@ that a single request took. Edges and entries are those of `transitions`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import any_, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.types import LargeBinary, String
 
 from app.bitmap import Bitmap
@@ -167,8 +168,7 @@ def accept_all(
         request.sample_count = sum(map(len, theirs.values()))
         told: dict[str, Json] = {"samples": request.sample_count}
         facts.append(transitions.stepped(request, RequestState.ACCEPTED, now=now, facts=told))
-        for line, ordinals in lines.items():
-            facts.append(owe(request, line, ordinals, now=now))
+        facts += owe(request, lines, now=now)
         committed.append(forget_sets.commitment(request.id, reached.names.of(theirs)))
         facts.append(receipts.acceptance(request, committed[-1], now=now))
     write_step(session, made)
@@ -182,22 +182,27 @@ def accept_all(
     entries.append_all(session, facts, now=now)
 
 
-def owe(request: DeletionRequest, line: Model, ordinals: Bitmap, *, now: datetime) -> Fact:
-    """Have a model owe a request the forgetting of these samples; not yet in the database."""
-    erasure = Erasure(
-        id=uuid4(),
-        request_id=request.id,
-        request=request,
-        model_id=line.id,
-        model=line,
-        state=ErasureState.PENDING,
-        revision=0,
-        samples=ordinals,
-        due_at=request.due_at,
-        created_at=now,
-    )
-    facts: dict[str, Json] = {"request": str(request.id), "samples": len(ordinals)}
-    return transitions.fact_of(erasure, now=now, facts=facts)
+def owe(request: DeletionRequest, owed: Mapping[Model, Bitmap], *, now: datetime) -> Iterator[Fact]:
+    """Have models owe a request the forgetting of these samples; not yet in the database."""
+    erasures = [
+        Erasure(
+            id=uuid4(),
+            request_id=request.id,
+            model_id=line.id,
+            model=line,
+            state=ErasureState.PENDING,
+            revision=0,
+            samples=ordinals,
+            due_at=request.due_at,
+            created_at=now,
+        )
+        for line, ordinals in owed.items()
+    ]
+    set_committed_value(request, "erasures", erasures)  # or the session would look for changes
+    for each in erasures:
+        set_committed_value(each, "request", request)
+        facts: dict[str, Json] = {"request": str(request.id), "samples": len(each.samples)}
+        yield transitions.fact_of(each, now=now, facts=facts)
 
 
 def completed(
