@@ -82,6 +82,8 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     )
     app.state.settings = config
     app.state.sessions = sessions_of(engine)
+    # For what is counted whatever a route does: a statement there is a transaction.
+    app.state.counting = sessions_of(engine.execution_options(isolation_level="AUTOCOMMIT"))
     app.state.store = Store(config.store)
     app.state.queue = queue or CeleryQueue(config.redis_url)
     app.add_middleware(
@@ -93,7 +95,8 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     app.add_middleware(rate_headers.RateHeaders)
     problems.install(app)
     openapi.install(app)
-    for resource in (
+    for resource in (  # routes are tried in this order: the busiest come first
+        deletion_requests,
         datasets,
         model_lines,
         model_actions,
@@ -104,7 +107,6 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         stored_weights,
         signatures,
         derived,
-        deletion_requests,
         bulk_requests,
         request_actions,
         request_tokens,

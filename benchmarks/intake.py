@@ -3,10 +3,13 @@
 On a PostgreSQL of its own with its usual, durable settings. The API runs in this process and
 without a network, one call after the other; it and the bare route take turns in one run.
 
-    python -m benchmarks.intake --samples 1000000
+Times are those of the machine as it was; the ratios are what to compare.
+
+    python -m benchmarks.intake --samples 10000000
 """
 
 import argparse
+import os
 import platform
 import random
 import sys
@@ -64,8 +67,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=30, help="single requests in each round")
     asked = parser.parse_args()
     samples = asked.samples
+    load = f"load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores at the start"
     lines = [
-        f"{platform.machine()}, Python {platform.python_version()}, {samples} samples, durable"
+        f"$ python -m benchmarks.intake {' '.join(sys.argv[1:])}".rstrip(),
+        f"{platform.machine()}, Python {platform.python_version()}, durable; {load}",
+        "",
     ]
     with database() as sessions:
         for line in measured(sessions, samples, asked.calls):

@@ -15,6 +15,7 @@ from app.ledger import (
     datasets,
     derived,
     imports,
+    intake,
     jobs,
     model_lines,
     publishing,
@@ -141,7 +142,7 @@ def make_request(
     for person in people:
         for dataset_id, theirs in datasets.ordinals_of_subject(session, key_of(person)).items():
             samples[dataset_id] = samples.get(dataset_id, Bitmap()) | theirs
-    return requests.submit(
+    return intake.submit(
         session,
         requests.Submission(
             samples=samples,

@@ -6,10 +6,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.guard import DAY, Caller, CallerDep
+from app.api.names import OnceEach
 from app.api.problems import Malformed, refusals
 from app.auth import ApiKeyEnded, MissingScope, Scope, UnknownApiKey
 from app.errors import BodyTooLarge
@@ -17,12 +18,6 @@ from app.ledger import api_keys
 from app.webhook_signing import NoPepper, pepper_of
 
 router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
-
-
-def once_each(scopes: list[Scope]) -> list[Scope]:
-    if len(set(scopes)) < len(scopes):
-        raise ValueError("a scope is named twice")
-    return scopes
 
 
 class ApiKeyCreate(BaseModel):
@@ -33,7 +28,7 @@ class ApiKeyCreate(BaseModel):
     name: str = Field(
         min_length=1, max_length=100, description="Whose it is, for the list.", examples=["crm"]
     )
-    scopes: Annotated[list[Scope], AfterValidator(once_each)] = Field(
+    scopes: Annotated[list[Scope], OnceEach] = Field(
         min_length=1, description="What it may do; nothing that the key in use may not."
     )
     expires_in_days: int | None = Field(

@@ -1,17 +1,18 @@
 """Reads deletion requests from NDJSON or CSV, line by line, and notes all that is wrong."""
 
-import io
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from pydantic import ValidationError
 
 from app.api import import_formats
-from app.api.import_formats import CSV, NDJSON
+from app.api.import_formats import CSV
+from app.api.parquet_rows import Lines
 from app.api.problems import fault_of
 from app.api.submissions import DeletionRequestCreate
-from app.errors import BadLine, Fault, ServiceError, UnsupportedMediaType
+from app.errors import Fault, ServiceError
 
 MOST_LINES = 100_000
 SHOWN = 1_000  # faults in one refusal
@@ -59,33 +60,23 @@ def read(
     file: IO[bytes], content_type: str, report: Report
 ) -> Iterator[tuple[int, DeletionRequestCreate]]:
     """The requests of an upload with the numbers of their lines; the others are noted."""
-    for number, fields in rows(file, content_type):
-        report.lines += 1
-        if report.lines > MOST_LINES:
-            raise TooManyLines(f"an upload has at most {MOST_LINES} lines; send several")
-        try:
-            yield number, DeletionRequestCreate.model_validate(fields)
-        except ValidationError as error:
-            for place in error.errors(include_input=False, include_url=False):
-                # FastAPI's findings begin with where the body was; these have no such step.
-                report.note(number, fault_of({**place, "loc": ("", *place["loc"])}))
+    with closing(rows(file, content_type)) as lines:
+        for number, fields in lines:
+            report.lines += 1
+            if report.lines > MOST_LINES:
+                raise TooManyLines(f"an upload has at most {MOST_LINES} lines; send several")
+            try:
+                yield number, DeletionRequestCreate.model_validate(fields)
+            except ValidationError as error:
+                for place in error.errors(include_input=False, include_url=False):
+                    # FastAPI's findings begin with where the body was; these have no such step.
+                    report.note(number, fault_of({**place, "loc": ("", *place["loc"])}))
 
 
-def rows(file: IO[bytes], content_type: str) -> Iterator[tuple[int, Any]]:
-    """Numbered values, one a line. Raises BadLine where reading on makes no sense."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind not in (NDJSON, CSV):
-        raise UnsupportedMediaType(f"send Content-Type {NDJSON} or {CSV}")
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    try:
-        if kind == NDJSON:
-            yield from import_formats.ndjson(text)
-        else:
-            yield from map(of_csv, import_formats.comma_separated(text, set()))
-    except UnicodeDecodeError as error:
-        raise BadLine("the upload is not UTF-8") from error
-    finally:
-        text.detach()  # the file is the caller's to close
+def rows(file: IO[bytes], content_type: str) -> Lines:
+    """Numbered values, one a line."""
+    with closing(import_formats.text_lines(file, content_type)) as lines:
+        yield from map(of_csv, lines) if import_formats.media_type(content_type) == CSV else lines
 
 
 def of_csv(line: tuple[int, dict[str, Any]]) -> tuple[int, dict[str, Any]]:

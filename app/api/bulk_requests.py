@@ -15,7 +15,7 @@ from app.api.guard import CallerDep, QuotaDep
 from app.api.problems import Malformed, refusals
 from app.api.repeats import RepeatsDep
 from app.auth import MissingScope
-from app.errors import BadLine, BodyTooLarge, UnsupportedMediaType
+from app.errors import BadLine, BodyTooLarge, NameTaken, UnsupportedMediaType
 from app.ledger.idempotency import Answer
 from app.ledger.rates import QuotaSpent
 from app.queue import CONSIDER_MODEL, ring_after_commit
@@ -58,6 +58,7 @@ CHECKED: dict[int | str, dict[str, Any]] = {
         BadLine,
         TooManyLines,
         UnsupportedMediaType,
+        NameTaken,
         QuotaSpent,
         MissingScope,
         *repeats.REFUSALS,
@@ -87,7 +88,8 @@ def submit_in_bulk(
     def produce() -> Answer:
         upload = Upload(session, settings, caller, now)
         upload.read(file, content_type)
-        quota.spend(0 if validate_only else upload.report.lines)
+        counted = 0 if validate_only else upload.report.lines
+        quota.look(counted)
         made = upload.submit()
         models = {
             erasure.model_id: erasure.model.name for each in made for erasure in each.erasures
@@ -101,6 +103,7 @@ def submit_in_bulk(
             samples=sum(each.sample_count for each in made),
             models=sorted(models.values()),
         )
+        quota.spend(counted)
         return 202, told.model_dump(mode="json")
 
     if not validate_only:

@@ -1,5 +1,6 @@
 """One upload of deletion requests: read, resolved together, submitted together."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import IO
@@ -12,7 +13,7 @@ from app.api.guard import Caller
 from app.api.submissions import DeletionRequestCreate
 from app.config import Settings
 from app.errors import Fault, ServiceError
-from app.ledger import acts, bulk, identifications
+from app.ledger import acts, identifications, intake
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
 
@@ -37,9 +38,10 @@ class Upload:
             except ServiceError as refusal:
                 self.note(number, refusal)
         self.resolve()
-        places, told = list(self.at_once), list(self.at_once.values())
-        for place, why in bulk.refusals(self.session, told):
-            self.note(places[place], why)
+        self.note_all(self.at_once, intake.refusals(self.session, list(self.at_once.values())))
+        everything = self.at_once | self.to_verify
+        names = [each.external_id for each in everything.values()]
+        self.note_all(everything, intake.names_taken(self.session, names))
         self.report.refuse()
 
     def add(self, number: int, body: DeletionRequestCreate) -> None:
@@ -59,10 +61,16 @@ class Upload:
     def resolve(self) -> None:
         """Look up the samples of the subjects."""
         keys = {each.subject_key for each in self.at_once.values() if not each.by_samples}
-        found = bulk.samples_of_subjects(self.session, [key for key in keys if key])
+        found = intake.samples_of_subjects(self.session, [key for key in keys if key])
         for number, told in self.at_once.items():
             if not told.by_samples and told.subject_key in found:
                 self.at_once[number] = replace(told, samples=found[told.subject_key])
+
+    def note_all(self, lines: Iterable[int], refusals: Iterable[tuple[int, ServiceError]]) -> None:
+        """What is wrong with some of these lines, by their places."""
+        numbers = list(lines)
+        for place, why in refusals:
+            self.note(numbers[place], why)
 
     def note(self, number: int, refusal: ServiceError) -> None:
         """What is wrong with one line."""
@@ -71,7 +79,7 @@ class Upload:
 
     def submit(self) -> list[DeletionRequest]:
         """Submit what was read."""
-        made = bulk.submit_all(self.session, list(self.at_once.values()), now=self.now)
+        made = intake.submit_all(self.session, list(self.at_once.values()), now=self.now)
         lapses_at = self.now + timedelta(days=self.settings.verify_days)
         for told in self.to_verify.values():
             made.append(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api import import_formats, repeats
 from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep, ValidateOnly
 from app.api.names import Name
+from app.api.parquet_rows import PARQUET, ParquetNotInstalled
 from app.api.problems import Malformed, refusals
 from app.api.repeats import RepeatsDep
 from app.errors import (
@@ -104,7 +105,14 @@ def read_dataset(name: str, session: SessionDep) -> DatasetRead:
 @router.post(
     "/{name}/samples",
     summary="Import samples",
-    responses=refusals(UnknownDataset, SubjectDiffers, BadLine, UnsupportedMediaType, BodyTooLarge),
+    responses=refusals(
+        UnknownDataset,
+        SubjectDiffers,
+        BadLine,
+        UnsupportedMediaType,
+        ParquetNotInstalled,
+        BodyTooLarge,
+    ),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -117,6 +125,7 @@ def read_dataset(name: str, session: SessionDep) -> DatasetRead:
                     "schema": {"type": "string"},
                     "example": "sample_id,subject\nimg-1,ada@example.org\n",
                 },
+                PARQUET: {"schema": {"type": "string", "format": "binary"}},
             },
         }
     },
@@ -128,9 +137,11 @@ def import_samples(
     settings: SettingsDep,
     now: NowDep,
     validate_only: ValidateOnly = False,
-    content_type: Annotated[str, Header(description="application/x-ndjson or text/csv")] = "",
+    content_type: Annotated[
+        str, Header(description=f"application/x-ndjson, text/csv or {PARQUET}")
+    ] = "",
 ) -> ImportRead:
-    """Add samples, streamed as NDJSON or CSV; all lines or none.
+    """Add samples, streamed as NDJSON, CSV or Parquet; all lines or none.
 
     Subjects are replaced by keyed hashes before anything is stored. Lines that are known already
     change nothing, so an import may be repeated; a sample that is another subject's is refused.

@@ -100,11 +100,12 @@ def submit_deletion_request(
     key = submissions.hashed(body.subject, settings)
 
     def produce() -> Answer:
-        quota.spend(1)
         request, samples = submissions.submit(session, body, settings, caller, now=now)
         for erasure in request.erasures:
             ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
-        return 202, accepted(session, request, samples).model_dump(mode="json")
+        told = accepted(session, request, samples).model_dump(mode="json")
+        quota.spend(1)
+        return 202, told
 
     fingerprinted = body.model_dump(mode="json") | {"subject": key and key.hex()}
     status, answer = again.answer(fingerprinted, produce)
@@ -150,7 +151,7 @@ def list_deletion_requests(
     found = requests.listed(
         session,
         limit=limit + 1,
-        after=pages.decode(page_token),
+        after=pages.decode("requests", page_token),
         state=state,
         which=None if at_risk is None else clocks.at_risk(at_risk),
         **filters,
@@ -159,7 +160,7 @@ def list_deletion_requests(
     more = found[limit - 1] if len(found) > limit else None
     return DeletionRequestPage(
         items=[DeletionRequestRead.of(request, standing[request.id]) for request in found[:limit]],
-        next_page_token=pages.encode((more.received_at, more.id)) if more else "",
+        next_page_token=pages.encode("requests", (more.received_at, more.id)) if more else "",
     )
 
 

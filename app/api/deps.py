@@ -1,4 +1,7 @@
-"""What routes ask for: a session, the queue, the store, the settings, the time."""
+"""What routes ask for: a session, the queue, the store, the settings, the time.
+
+What does not wait for anything is `async`: FastAPI calls the rest in a thread, a hop for each.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -22,19 +25,19 @@ def get_session(request: Request) -> Iterator[Session]:
         yield session
 
 
-def get_queue(request: Request) -> Queue:
+async def get_queue(request: Request) -> Queue:
     return request.app.state.queue
 
 
-def get_store(request: Request) -> Store:
+async def get_store(request: Request) -> Store:
     return request.app.state.store
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     return request.app.state.settings
 
 
-def get_now() -> datetime:
+async def get_now() -> datetime:
     """The time of this request; tests replace it."""
     return datetime.now(UTC)
 

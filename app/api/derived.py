@@ -4,14 +4,17 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api import repeats
 from app.api.deps import NowDep, SessionDep
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.errors import IllegalTransition, NameTaken, UnknownModel, UnknownVersion
 from app.ledger import derived, model_lines, versions
 from app.ledger.derived import Child, UnknownDerived
+from app.ledger.idempotency import Answer
 from app.ledger.states import Derivation, DerivedState
 
 router = APIRouter(prefix="/v1", tags=["derived versions"])
@@ -89,11 +92,17 @@ class Confirmation(BaseModel):
     OF_A_VERSION,
     status_code=201,
     summary="Register a version derived elsewhere",
-    responses=refusals(UnknownModel, UnknownVersion, NameTaken, Malformed),
+    response_model=DerivedRead,
+    responses=refusals(UnknownModel, UnknownVersion, NameTaken, *repeats.REFUSALS, Malformed),
 )
 def register_derived(
-    name: str, number: int, body: DerivedCreate, session: SessionDep, now: NowDep
-) -> DerivedRead:
+    name: str,
+    number: int,
+    body: DerivedCreate,
+    session: SessionDep,
+    again: RepeatsDep,
+    now: NowDep,
+) -> Response:
     """From now on, whatever this version saw, requests and reports count its child too.
 
     Of a version that was withdrawn already, the child is withdrawn at once. What was made from
@@ -102,7 +111,12 @@ def register_derived(
     line = model_lines.get(session, name)
     version = versions.get(session, line, number)
     told = derived.Registration(**body.model_dump())
-    return DerivedRead.of(derived.register(session, line, version, told, now=now))
+
+    def produce() -> Answer:
+        made = DerivedRead.of(derived.register(session, line, version, told, now=now))
+        return 201, made.model_dump(mode="json")
+
+    return again.once(body.model_dump(mode="json"), produce)
 
 
 @router.get(

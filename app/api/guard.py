@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.api import scopes
-from app.api.deps import NowDep, SettingsDep
+from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.auth import (
     Auth,
     BadApiKey,
@@ -51,9 +51,9 @@ class Caller:
     request_id: UUID | None = None  # of a person's token
 
 
-def get_short(request: Request) -> Short:
-    """Opens transactions beside the route's own: what they count, no refusal takes back."""
-    return partial(transaction, request.app.state.sessions)
+async def get_short(request: Request) -> Short:
+    """Statements beside the route's transaction, each its own: no refusal takes them back."""
+    return partial(transaction, request.app.state.counting)
 
 
 ShortDep = Annotated[Short, Depends(get_short)]
@@ -156,28 +156,38 @@ def admit(caller: Caller, route: str, asked_for: str | None) -> None:
         raise MissingScope(f"this needs a key with the scope {scope}")
 
 
-def get_caller(request: Request) -> Caller:
+async def get_caller(request: Request) -> Caller:
     return request.state.caller
 
 
 @dataclass(frozen=True)
 class Quota:
-    """What a caller may submit in a day."""
+    """What a caller may submit in a day, counted in the transaction that submits it.
 
-    short: Short
+    What is refused or repeated costs nothing. Spend last: until that transaction ends, the same
+    caller's other submissions wait.
+    """
+
+    session: Session
     caller: Caller
     per_day: int
     now: datetime
 
     def spend(self, count: int) -> None:
         """Take so many deletion requests from the caller's quota. Raises QuotaSpent."""
-        if not (self.per_day and count):
-            return
-        allowance = Allowance(self.per_day, seconds=DAY)
-        with self.short() as session:
-            standing = rates.spend(
-                session, f"requests {self.caller.name}", allowance, cost=count, now=self.now
-            )
+        if self.per_day and count:
+            self.require(rates.spend(self.session, *self.account, cost=count, now=self.now))
+
+    def look(self, count: int) -> None:
+        """Raise QuotaSpent if so many are not left, before the work is done; takes nothing."""
+        if self.per_day and count:
+            self.require(rates.left(self.session, *self.account, cost=count, now=self.now))
+
+    @property
+    def account(self) -> tuple[str, Allowance]:
+        return f"requests {self.caller.name}", Allowance(self.per_day, seconds=DAY)
+
+    def require(self, standing: Standing) -> None:
         if not standing.granted:
             raise QuotaSpent(
                 f"at most {self.per_day} deletion requests a day; {standing.left} are left now",
@@ -188,8 +198,10 @@ class Quota:
 CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
-def get_quota(short: ShortDep, caller: CallerDep, settings: SettingsDep, now: NowDep) -> Quota:
-    return Quota(short, caller, settings.requests_per_day, now)
+async def get_quota(
+    session: SessionDep, caller: CallerDep, settings: SettingsDep, now: NowDep
+) -> Quota:
+    return Quota(session, caller, settings.requests_per_day, now)
 
 
 QuotaDep = Annotated[Quota, Depends(get_quota)]

@@ -1,11 +1,15 @@
-"""Reads `sample_id, subject` lines from NDJSON or CSV, one at a time."""
+"""Reads `sample_id, subject` lines from NDJSON, CSV or Parquet, one at a time."""
 
 import csv
 import io
 import json
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import closing
 from typing import IO, Any
 
+from app.api import parquet_rows
+from app.api.parquet_rows import PARQUET, Lines
 from app.errors import BadLine, Fault, UnsupportedMediaType
 from app.ledger.imports import Row
 from app.subjects import subject_key
@@ -17,16 +21,30 @@ FIELDS = ("sample_id", "subject")
 
 def rows(file: IO[bytes], content_type: str, pepper: str) -> Iterator[Row]:
     """The rows of an import; the subject is hashed before it goes any further."""
-    kind = content_type.partition(";")[0].strip().lower()
+    if media_type(content_type) == PARQUET:
+        opened = parquet_rows.rows(file, FIELDS)
+    else:
+        opened = text_lines(file, content_type, set(FIELDS))
+    with closing(opened) as lines:  # before the file is, also where a line is refused
+        for number, fields in lines:
+            yield row(number, fields, pepper)
+
+
+def media_type(content_type: str) -> str:
+    """A Content-Type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def text_lines(file: IO[bytes], content_type: str, needed: AbstractSet[str] = frozenset()) -> Lines:
+    """Numbered values of NDJSON or CSV. Raises BadLine where reading on makes no sense."""
+    kind = media_type(content_type)
     if kind not in (NDJSON, CSV):
         raise UnsupportedMediaType(f"send Content-Type {NDJSON} or {CSV}")
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    lines = ndjson(text) if kind == NDJSON else comma_separated(text, set(FIELDS))
     try:
-        for number, fields in lines:
-            yield row(number, fields, pepper)
+        yield from ndjson(text) if kind == NDJSON else comma_separated(text, needed)
     except UnicodeDecodeError as error:
-        raise BadLine("the import is not UTF-8") from error
+        raise BadLine("the upload is not UTF-8; none of its lines was taken") from error
     finally:
         text.detach()  # the file is the caller's to close
 
@@ -41,12 +59,14 @@ def ndjson(text: io.TextIOBase) -> Iterator[tuple[int, Any]]:
                 raise bad(number, "not JSON") from error
 
 
-def comma_separated(text: io.TextIOBase, needed: set[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def comma_separated(
+    text: io.TextIOBase, needed: AbstractSet[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Numbered CSV rows under a header line that names at least these columns (RFC 4180)."""
     reader = csv.DictReader(text, strict=True)
     try:
         if reader.fieldnames is None or not needed <= set(reader.fieldnames):
-            raise bad(1, f"the first line must name the columns {', '.join(sorted(needed))}")
+            raise bad(1, " ".join(["the first line must name the columns", *sorted(needed)]))
         for fields in reader:
             yield reader.line_num, fields
     except csv.Error as error:
@@ -81,5 +101,6 @@ def storable(text: str) -> bool:
 def bad(number: int, reason: str) -> BadLine:
     """The refusal that names the line, and not what stands in it."""
     return BadLine(
-        f"line {number}: {reason}; nothing was imported", Fault(f"/{number}", "bad_line", reason)
+        f"line {number}: {reason}; none of the lines was taken",
+        Fault(f"/{number}", "bad_line", reason),
     )

@@ -113,7 +113,7 @@ def list_jobs(
     found = jobs.listed(
         session,
         limit=limit + 1,
-        after=pages.decode(page_token),
+        after=pages.decode("jobs", page_token),
         state=state,
         model_id=line.id if line else None,
         ids=None
@@ -123,7 +123,7 @@ def list_jobs(
     more = found[limit - 1] if len(found) > limit else None
     return JobPage(
         items=[JobRead.of(job) for job in found[:limit]],
-        next_page_token=pages.encode((more.created_at, more.id)) if more else "",
+        next_page_token=pages.encode("jobs", (more.created_at, more.id)) if more else "",
     )
 
 

@@ -1,8 +1,10 @@
-"""How datasets and models may be called."""
+"""How datasets and models may be called, and lists of names in which each stands once."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+
+Word = TypeVar("Word", bound=str)
 
 Name = Annotated[
     str,
@@ -12,3 +14,12 @@ Name = Annotated[
         examples=["fashion"],
     ),
 ]
+
+
+def once_each(names: list[Word]) -> list[Word]:
+    if len(set(names)) < len(names):
+        raise ValueError("one of them is named twice")
+    return names
+
+
+OnceEach = AfterValidator(once_each)

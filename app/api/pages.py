@@ -11,6 +11,7 @@ from fastapi import Query
 from app.errors import BadPageToken
 
 MOST = 200
+AS_IT_CAME = "use the next_page_token of a page of this list as it came"
 
 PageSize = Annotated[
     int, Query(ge=1, description=f"Rows per page; more than {MOST} is read as {MOST}.")
@@ -22,20 +23,23 @@ PageToken = Annotated[
 Place = tuple[datetime, UUID]
 
 
-def encode(place: Place) -> str:
-    """The token for the rows after this place."""
-    return base64.urlsafe_b64encode(f"{place[0].isoformat()} {place[1]}".encode()).decode()
+def encode(which: str, place: Place) -> str:
+    """The token for the rows of a list after this place."""
+    return base64.urlsafe_b64encode(f"{which} {place[0].isoformat()} {place[1]}".encode()).decode()
 
 
-def decode(token: str | None) -> Place | None:
-    """The place that a token marks."""
+def decode(which: str, token: str | None) -> Place | None:
+    """The place that a token marks in this list; no other text than `encode` gave means it."""
     if token is None:
         return None
     try:
-        moment, row_id = base64.urlsafe_b64decode(token).decode().split(" ")
-        return datetime.fromisoformat(moment), UUID(row_id)
+        _, moment, row_id = base64.urlsafe_b64decode(token).decode().split(" ")
+        place = datetime.fromisoformat(moment), UUID(row_id)
     except (ValueError, binascii.Error) as error:
-        raise BadPageToken("use the next_page_token of a page as it came") from error
+        raise BadPageToken(AS_IT_CAME) from error
+    if place[0].tzinfo is None or encode(which, place) != token:
+        raise BadPageToken(AS_IT_CAME)
+    return place
 
 
 def size(asked: int) -> int:

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` for every POST that creates: a repetition is answered as the first was."""
+"""`Idempotency-Key`: on routes with `RepeatsDep` a repeated POST is answered as the first was."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Repeats:
         return idempotency.once(self.session, self.key, self.path, body, produce, now=self.now)
 
 
-def get_repeats(
+async def get_repeats(
     session: SessionDep,
     http: Request,
     caller: CallerDep,

@@ -5,10 +5,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api import deletion_requests
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
+from app.api.names import OnceEach
 from app.api.problems import Malformed, refusals
 from app.api.request_read import DeletionRequestRead, shown
 from app.errors import CoversEverything, IllegalTransition, UnknownRequest
@@ -20,12 +21,6 @@ from app.ledger.states import ErasureState
 from app.queue import CONSIDER_MODEL, ring_after_commit
 
 router = APIRouter(prefix=deletion_requests.router.prefix, tags=list(deletion_requests.router.tags))
-
-
-def once_each(reasons: list[DenialReason]) -> list[DenialReason]:
-    if len(set(reasons)) < len(reasons):
-        raise ValueError("a reason is named twice")
-    return reasons
 
 
 Notice = Annotated[
@@ -70,7 +65,7 @@ class Deny(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reasons: Annotated[list[DenialReason], AfterValidator(once_each)] = Field(
+    reasons: Annotated[list[DenialReason], OnceEach] = Field(
         min_length=1, description="All that apply, in the words of the Data Rights Protocol."
     )
     notice: Notice

@@ -18,7 +18,7 @@ from app.bitmap import Bitmap
 from app.config import Settings
 from app.errors import Fault
 from app.law import NO_HOLIDAYS, Law, Manner, dates
-from app.ledger import acts, datasets, identifications, marks, requests
+from app.ledger import acts, datasets, identifications, intake, marks
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
 from app.subjects import MAX_LENGTH, subject_key
@@ -84,14 +84,20 @@ def submit(
     *,
     now: datetime,
 ) -> tuple[DeletionRequest, Mapping[UUID, Bitmap]]:
-    """Take a request in, to be carried out or to be verified first; returns also its samples."""
+    """Take a request in, to be carried out or to be verified first.
+
+    Returns also its samples; of a subject who is to be verified none, for nobody knows yet that
+    whoever asks is that person.
+    """
     key = hashed(body.subject, settings)
-    told = submission(session, body, key, settings, now=now)
-    if waits(body, settings, caller):
+    verifying = waits(body, settings, caller)
+    unknown: dict[UUID, Bitmap] | None = {} if verifying and body.sample_ids is None else None
+    told = submission(session, body, key, settings, now=now, samples=unknown)
+    if verifying:
         lapses_at = now + timedelta(days=settings.verify_days)
         request = identifications.submit(session, told, lapses_at=lapses_at, now=now)
     else:
-        request = requests.submit(session, told, now=now)
+        request = intake.submit(session, told, now=now)
     acts.note(session, [request.id], caller.holder, now=now)
     return request, told.samples
 

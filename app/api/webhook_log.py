@@ -88,13 +88,13 @@ def list_deliveries(
         session,
         webhooks.get(session, webhook_id),
         limit=limit + 1,
-        after=pages.decode(page_token),
+        after=pages.decode("deliveries", page_token),
         state=state,
     )
     more = found[limit - 1] if len(found) > limit else None
     return DeliveryPage(
         items=[DeliveryRead.of(delivery) for delivery in found[:limit]],
-        next_page_token=pages.encode((more.created_at, more.id)) if more else "",
+        next_page_token=pages.encode("deliveries", (more.created_at, more.id)) if more else "",
     )
 
 

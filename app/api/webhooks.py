@@ -22,6 +22,7 @@ from app import webhook_signing
 from app.api import repeats
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.guard import DAY
+from app.api.names import OnceEach
 from app.api.problems import Malformed, refusals
 from app.api.repeats import RepeatsDep
 from app.config import Settings
@@ -36,12 +37,6 @@ from app.webhook_signing import NoPepper
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 HTTP_URL = TypeAdapter(HttpUrl)
-
-
-def once_each(events: list[EventType]) -> list[EventType]:
-    if len(set(events)) < len(events):
-        raise ValueError("an event is named twice")
-    return events
 
 
 def well_formed(url: str) -> str:
@@ -63,7 +58,7 @@ class WebhookCreate(BaseModel):
         json_schema_extra={"format": "uri"},
         examples=["https://hooks.example.com/lacuna"],
     )
-    events: Annotated[list[EventType], AfterValidator(once_each)] = Field(
+    events: Annotated[list[EventType], OnceEach] = Field(
         min_length=1, description="The types to be told of."
     )
     model: str | None = Field(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import any_, func, literal, select
+from sqlalchemy import any_, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Integer, LargeBinary
@@ -25,6 +25,15 @@ from app.ledger.tables import Job, Model, Sample
 # With fewer, split evenly, no result is as rare as the one in a hundred that a verdict asks for.
 FEWEST = 12
 LOT = random.SystemRandom()  # nobody may know a coin beforehand
+
+
+# Built once: every deletion request asks it.
+DEALT = (
+    select(CanaryDeal, Model.dataset_id)
+    .join(Model, Model.id == CanaryDeal.model_id)
+    .where(Model.dataset_id.in_(bindparam("datasets", expanding=True)))
+    .order_by(CanaryDeal.id)
+)
 
 
 @dataclass(frozen=True)
@@ -156,16 +165,9 @@ def holding(
     session: Session, samples: Mapping[UUID, Bitmap], *, model_id: UUID | None = None
 ) -> list[tuple[CanaryDeal, Bitmap]]:
     """The deals among whose canaries are some of these samples, and which: of one model, or any."""
-    query = (
-        select(CanaryDeal, Model.dataset_id)
-        .join(Model, Model.id == CanaryDeal.model_id)
-        .where(Model.dataset_id.in_(samples))
-        .order_by(CanaryDeal.id)
-    )
-    if model_id is not None:
-        query = query.where(CanaryDeal.model_id == model_id)
+    query = DEALT if model_id is None else DEALT.where(CanaryDeal.model_id == model_id)
     return [
         (dealt, samples[dataset_id])
-        for dealt, dataset_id in session.execute(query)
+        for dealt, dataset_id in session.execute(query, {"datasets": list(samples)})
         if dealt.samples & samples[dataset_id]
     ]

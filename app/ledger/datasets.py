@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import any_, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import and_, any_, bindparam, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Integer
 
@@ -15,6 +15,36 @@ from app.ledger import entries
 from app.ledger.tables import Dataset, Sample
 from app.ledger.tombstone_tables import LastingTombstones
 from app.ledger.uniqueness import or_refuse
+
+# Built once: every deletion request asks these, and building them took longer than their answers.
+ORDINALS = bindparam("wanted", type_=ARRAY(Integer))
+OF_SUBJECT = (
+    select(Sample.dataset_id, func.array_agg(Sample.ordinal))
+    .where(Sample.subject_key == bindparam("subject_key"))
+    .group_by(Sample.dataset_id)
+)
+NAMED = (
+    select(Dataset.name, func.array_agg(aggregate_order_by(Sample.sample_id, Sample.ordinal)))
+    .outerjoin(Sample, and_(Sample.dataset_id == Dataset.id, Sample.ordinal == any_(ORDINALS)))
+    .where(Dataset.id == bindparam("dataset"))
+    .group_by(Dataset.name)
+)
+BURY = (
+    update(Sample)
+    .where(
+        Sample.dataset_id == bindparam("dataset"),
+        Sample.ordinal == any_(ORDINALS),
+        Sample.tombstoned_at.is_(None),
+    )
+    .values(tombstoned_at=bindparam("now"))
+    .execution_options(synchronize_session=False)  # no sample is an object of a session
+)
+SHARE_LOCK = (
+    select(Dataset.id)
+    .where(Dataset.id.in_(bindparam("wanted", expanding=True)))
+    .order_by(Dataset.id)
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def create(session: Session, name: str, *, now: datetime) -> Dataset:
@@ -58,11 +88,7 @@ def subject_counts(session: Session, *dataset_ids: UUID) -> dict[UUID, int]:
 
 def ordinals_of_subject(session: Session, subject_key: bytes) -> dict[UUID, Bitmap]:
     """By dataset: the samples that belong to a subject."""
-    rows = session.execute(
-        select(Sample.dataset_id, func.array_agg(Sample.ordinal))
-        .where(Sample.subject_key == subject_key)
-        .group_by(Sample.dataset_id)
-    )
+    rows = session.execute(OF_SUBJECT, {"subject_key": subject_key})
     return {dataset_id: Bitmap(ordinals) for dataset_id, ordinals in rows}
 
 
@@ -107,6 +133,12 @@ def ids_of(session: Session, dataset_id: UUID, ordinals: Bitmap) -> list[str]:
     return [sample_id for sample_id in rows if sample_id is not None]
 
 
+def named(session: Session, dataset_id: UUID, ordinals: Bitmap) -> tuple[str, Sequence[str]]:
+    """The dataset's name, and what `ids_of` gives."""
+    name, ids = session.execute(NAMED, {"dataset": dataset_id, "wanted": list(ordinals)}).one()
+    return name, [sample_id for sample_id in ids if sample_id is not None]
+
+
 def everything(dataset: Dataset) -> Bitmap:
     """All ordinals of a dataset."""
     return Bitmap(range(dataset.size))
@@ -125,16 +157,7 @@ def tombstones(session: Session, dataset_id: UUID) -> Bitmap:
 
 def bury(session: Session, dataset_id: UUID, ordinals: Bitmap, *, now: datetime) -> None:
     """Put samples on the dataset's tombstones; those that lie there already keep their date."""
-    wanted = literal(list(ordinals), ARRAY(Integer))
-    session.execute(
-        update(Sample)
-        .where(
-            Sample.dataset_id == dataset_id,
-            Sample.ordinal == any_(wanted),
-            Sample.tombstoned_at.is_(None),
-        )
-        .values(tombstoned_at=now)
-    )
+    session.execute(BURY, {"dataset": dataset_id, "wanted": list(ordinals), "now": now})
 
 
 def unbury(session: Session, dataset_id: UUID, ordinals: Bitmap) -> None:
@@ -164,12 +187,7 @@ def buried_for_good(session: Session, dataset_id: UUID) -> Bitmap:
 
 def share_lock(session: Session, dataset_ids: Iterable[UUID]) -> None:
     """Until this transaction ends, no version trained on these datasets can be published."""
-    session.execute(
-        select(Dataset.id)
-        .where(Dataset.id.in_(dataset_ids))
-        .order_by(Dataset.id)
-        .with_for_update(read=True, key_share=True)
-    )
+    session.execute(SHARE_LOCK, {"wanted": list(dataset_ids)})
 
 
 def lock(session: Session, *dataset_ids: UUID) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
@@ -46,6 +46,19 @@ class Child:
     row: DerivedVersion
     parent: ModelVersion
     line: Model
+
+
+OLDEST_FIRST = (DerivedVersion.registered_at, DerivedVersion.id)
+PARENT = joinedload(DerivedVersion.version)
+# Built once: every deletion request asks it.
+OF_DATASETS = (
+    select(DerivedVersion)
+    .join(ModelVersion, ModelVersion.id == DerivedVersion.version_id)
+    .join(Model, Model.id == ModelVersion.model_id)
+    .where(Model.dataset_id.in_(bindparam("datasets", expanding=True)))
+    .order_by(*OLDEST_FIRST)
+    .options(PARENT)
+)
 
 
 def register(
@@ -154,26 +167,30 @@ def of_digest(session: Session, digest: str) -> list[Child]:
 
 def reached(session: Session, samples: Mapping[UUID, Bitmap]) -> list[Child]:
     """Every child of a version that was trained on one of these samples, whatever became of it."""
-    query = (
-        select(DerivedVersion)
-        .join(ModelVersion, ModelVersion.id == DerivedVersion.version_id)
-        .join(Model, Model.id == ModelVersion.model_id)
-        .where(Model.dataset_id.in_(samples))
-    )
+    if not any(samples.values()):
+        return []
+    rows = session.scalars(OF_DATASETS, {"datasets": list(samples)}).all()
+    return among(with_parents(session, rows), samples)
+
+
+def among(known: Iterable[Child], samples: Mapping[UUID, Bitmap]) -> list[Child]:
+    """Those of them whose parent was trained on one of these samples."""
     return [
         child
-        for child in children(session, query)
-        if child.parent.training_set & samples[child.line.dataset_id]
+        for child in known
+        if child.parent.training_set & samples.get(child.line.dataset_id, Bitmap())
     ]
 
 
 def children(session: Session, query: Select[DerivedVersion]) -> list[Child]:
     """What a query finds, oldest first, with parents and models."""
-    rows: Sequence[DerivedVersion] = session.scalars(
-        query.order_by(DerivedVersion.registered_at, DerivedVersion.id).options(
-            joinedload(DerivedVersion.version)
-        )
-    ).all()
+    return with_parents(
+        session, session.scalars(query.order_by(*OLDEST_FIRST).options(PARENT)).all()
+    )
+
+
+def with_parents(session: Session, rows: Sequence[DerivedVersion]) -> list[Child]:
+    """These rows with their parents and models."""
     if not rows:
         return []
     lines = {row.version.model_id for row in rows}

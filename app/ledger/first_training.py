@@ -68,13 +68,15 @@ def lock(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Job]:
     ).all()
 
 
-def leave_out(session: Session, samples: Mapping[UUID, Bitmap], *, now: datetime) -> None:
-    """Have trainings under way begin anew without these samples, by dataset.
+def leave_out(
+    session: Session, trainings: Sequence[Job], samples: Mapping[UUID, Bitmap], *, now: datetime
+) -> None:
+    """Have trainings under way, locked as above, begin anew without these samples, by dataset.
 
     Whoever works on one finds the lease gone at the next heartbeat and stops; what its loop left to
     go on from is about other samples than the next attempt's, which removes it.
     """
-    for job in lock(session, samples):
+    for job in trainings:
         if buried := job.training_set & samples[job.model.dataset_id]:
             begin_anew(session, job, buried, now=now)
             job.fence += 1

@@ -12,7 +12,6 @@ from app.evidence import sample_sets
 from app.evidence.sample_sets import Named
 from app.ledger import datasets
 from app.ledger.log_tables import SampleCommitment
-from app.ledger.tables import Dataset
 
 
 def committed(session: Session, owner_id: UUID, samples: Mapping[UUID, Bitmap]) -> SampleCommitment:
@@ -23,16 +22,16 @@ def committed(session: Session, owner_id: UUID, samples: Mapping[UUID, Bitmap]) 
 
 def commit(session: Session, owner_id: UUID, samples: Mapping[UUID, Bitmap]) -> SampleCommitment:
     """A new commitment to these samples, by dataset."""
-    return commit_named(session, owner_id, named(session, samples))
-
-
-def commit_named(session: Session, owner_id: UUID, names: Iterable[Named]) -> SampleCommitment:
-    """A new commitment to samples of these names."""
-    key = secrets.token_bytes(sample_sets.KEY_SIZE)
-    made = sample_sets.commit(key, names)
-    row = SampleCommitment(owner_id=owner_id, count=made.count, root=made.root, key=key)
+    row = commitment(owner_id, names(session, samples).of(samples))
     session.add(row)
     return row
+
+
+def commitment(owner_id: UUID, names: Iterable[Named]) -> SampleCommitment:
+    """A new commitment to samples of these names, not yet in the database."""
+    key = secrets.token_bytes(sample_sets.KEY_SIZE)
+    made = sample_sets.commit(key, names)
+    return SampleCommitment(owner_id=owner_id, count=made.count, root=made.root, key=key)
 
 
 @dataclass(frozen=True)
@@ -43,25 +42,18 @@ class Names:
     samples: dict[UUID, dict[int, str]]
 
     def of(self, samples: Mapping[UUID, Bitmap]) -> Iterator[Named]:
-        """Some of these samples by name, in the order of `named`."""
-        for dataset_id in sorted(samples, key=self.datasets.__getitem__):
+        """Some of these samples by name, by dataset in the order of names, in each by ordinal."""
+        given = [dataset_id for dataset_id, ordinals in samples.items() if ordinals]
+        for dataset_id in sorted(given, key=self.datasets.__getitem__):
             for ordinal in samples[dataset_id]:
                 yield Named(self.datasets[dataset_id], self.samples[dataset_id][ordinal])
 
 
 def names(session: Session, samples: Mapping[UUID, Bitmap]) -> Names:
     """What these samples are called, read at once."""
-    by_ordinal = {
-        dataset_id: dict(zip(ordinals, datasets.ids_of(session, dataset_id, ordinals), strict=True))
-        for dataset_id, ordinals in samples.items()
-    }
-    called = {dataset_id: session.get_one(Dataset, dataset_id).name for dataset_id in samples}
-    return Names(called, by_ordinal)
-
-
-def named(session: Session, samples: Mapping[UUID, Bitmap]) -> Iterator[Named]:
-    """The samples by name: by dataset in the order of names, in each by ordinal."""
-    owners = [session.get_one(Dataset, dataset_id) for dataset_id in samples]
-    for dataset in sorted(owners, key=lambda dataset: dataset.name):
-        for sample_id in datasets.ids_of(session, dataset.id, samples[dataset.id]):
-            yield Named(dataset.name, sample_id)
+    found = Names({}, {})
+    for dataset_id, ordinals in samples.items():
+        name, sample_ids = datasets.named(session, dataset_id, ordinals)
+        found.datasets[dataset_id] = name
+        found.samples[dataset_id] = dict(zip(ordinals, sample_ids, strict=True))
+    return found

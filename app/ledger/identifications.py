@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.errors import IllegalTransition
-from app.ledger import datasets, first_training, requests
+from app.ledger import datasets, first_training, intake, requests
 from app.ledger.identification_tables import Identification
 from app.ledger.requests import Submission
 from app.ledger.states import RequestState
@@ -39,13 +39,13 @@ def confirm(session: Session, request_id: UUID, *, now: datetime) -> DeletionReq
     samples = requests.resolved(session, request_id)
     if not samples and known.subject_key is not None:
         samples = datasets.ordinals_of_subject(session, known.subject_key)
-    first_training.lock(session, samples)
+    trainings = first_training.lock(session, samples)
     datasets.share_lock(session, samples)  # before the request, as wherever both are locked
     request = requests.get(session, request_id, lock=True)
     if request.state is not RequestState.VERIFYING:
         raise IllegalTransition(f"the request is {request.state}; it waits for no verification")
     forget(session, request_id)
-    requests.accept(session, request, samples, now=now)
+    intake.accept(session, request, samples, trainings, now=now)
     return request
 
 

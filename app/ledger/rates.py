@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from app.errors import ServiceError
 from app.ledger.key_tables import RateBucket
+
+FILL = text(
+    """
+    INSERT INTO rate_buckets AS bucket (caller, empty_at)
+    VALUES (:caller, CAST(:now AS timestamptz) + :used)
+    ON CONFLICT (caller) DO UPDATE SET empty_at = greatest(bucket.empty_at, :now) + :used
+    WHERE greatest(bucket.empty_at, :now) + :used <= :limit
+    RETURNING empty_at
+    """
+)
 
 
 class RateLimited(ServiceError):
@@ -59,28 +68,28 @@ def spend(
     used, limit = allowance.each * cost, now + timedelta(seconds=allowance.seconds)
     if cost > allowance.burst:
         return Standing(granted=False, left=0, seconds=ceil(allowance.seconds))
-    filled = func.greatest(RateBucket.empty_at, now) + used
-    empty_at = session.scalar(
-        insert(RateBucket)
-        .values(caller=caller, empty_at=now + used)
-        .on_conflict_do_update(
-            index_elements=[RateBucket.caller], set_={"empty_at": filled}, where=filled <= limit
-        )
-        .returning(RateBucket.empty_at)
-    )
+    empty_at = session.scalar(FILL, {"caller": caller, "now": now, "used": used, "limit": limit})
     if empty_at is not None:
         return Standing(
             granted=True,
             left=int((limit - empty_at) / allowance.each),
             seconds=ceil((empty_at - now).total_seconds()),
         )
-    full_until = session.scalars(
-        select(RateBucket.empty_at).where(RateBucket.caller == caller)
-    ).one()
+    return left(session, caller, allowance, cost=cost, now=now)
+
+
+def left(
+    session: Session, caller: str, allowance: Allowance, *, cost: int, now: datetime
+) -> Standing:
+    """Whether so many would be granted, and what is left of the allowance; takes nothing."""
+    used, limit = allowance.each * cost, now + timedelta(seconds=allowance.seconds)
+    known = session.scalar(select(RateBucket.empty_at).where(RateBucket.caller == caller))
+    full_until = max(known or now, now)
+    wait = ceil((full_until + used - limit).total_seconds())
     return Standing(
-        granted=False,
+        granted=wait <= 0,
         left=max(0, int((limit - full_until) / allowance.each)),
-        seconds=max(1, ceil((full_until + used - limit).total_seconds())),
+        seconds=max(1, wait),
     )
 
 

@@ -16,6 +16,8 @@ from app.evidence.receipt import Entry
 from app.evidence.statement import PAYLOAD_TYPE, Statement
 from app.evidence.strict import to_base64
 from app.ledger import cosignatures, derived, entries, forget_sets, statements, tree
+from app.ledger.derived import Child
+from app.ledger.entries import Fact
 from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload, SampleCommitment
 from app.ledger.states import FINAL_REQUEST_STATES
 from app.ledger.tables import DeletionRequest
@@ -34,25 +36,22 @@ class Stage(StrEnum):
 REVISIONS = {Stage.ACCEPTED: 0, Stage.COMPLETED: 1, Stage.DENIED: 2}
 
 
-def state_acceptance(
+def acceptance(request: DeletionRequest, forget_set: SampleCommitment, *, now: datetime) -> Fact:
+    """What is entered of a request's acceptance."""
+    return fact_of(request, Stage.ACCEPTED, statements.accepted(request, forget_set, now=now))
+
+
+def completion(
     session: Session,
     request: DeletionRequest,
-    samples: Mapping[UUID, Bitmap],
+    forget_set: SampleCommitment,
+    reached: Sequence[Child],
     *,
     now: datetime,
-) -> None:
-    """State that a request was accepted."""
-    forget_set = forget_sets.commit(session, request.id, samples)
-    enter_acceptance(session, request, forget_set, now=now)
-    session.flush()
-
-
-def enter_acceptance(
-    session: Session, request: DeletionRequest, forget_set: SampleCommitment, *, now: datetime
-) -> None:
-    """The statement about a set that is committed to; not yet in the database."""
-    stated = statements.accepted(request, forget_set, now=now)
-    append(session, request, Stage.ACCEPTED, stated, now=now)
+) -> Fact:
+    """What is entered of what a request came to."""
+    stated = statements.completed(session, request, forget_set, reached, now=now)
+    return fact_of(request, Stage.COMPLETED, stated)
 
 
 def state_completion(
@@ -65,9 +64,7 @@ def state_completion(
     """State what a request came to."""
     forget_set = forget_sets.committed(session, request.id, samples)
     reached = derived.reached(session, samples)
-    stated = statements.completed(session, request, forget_set, reached, now=now)
-    append(session, request, Stage.COMPLETED, stated, now=now)
-    session.flush()
+    append(session, completion(session, request, forget_set, reached, now=now), now=now)
 
 
 def state_denial(
@@ -81,23 +78,23 @@ def state_denial(
     """State that a request was refused, and why."""
     forget_set = forget_sets.committed(session, request.id, samples)
     stated = statements.denied(request, forget_set, reasons, now=now)
-    append(session, request, Stage.DENIED, stated, now=now)
-    session.flush()
+    append(session, fact_of(request, Stage.DENIED, stated), now=now)
 
 
-def append(
-    session: Session, request: DeletionRequest, stage: Stage, stated: Statement, *, now: datetime
-) -> None:
-    """Enter a statement; the clerk signs it when it gives the entry its index."""
-    entries.append(
-        session,
-        f"{MACHINE}.{stage}",
+def fact_of(request: DeletionRequest, stage: Stage, stated: Statement) -> Fact:
+    """A statement to be entered; the clerk signs it when it gives the entry its index."""
+    return Fact(
+        kind=f"{MACHINE}.{stage}",
         machine=MACHINE,
         row_id=request.id,
         revision=REVISIONS[stage],
-        now=now,
         payload=statement.to_json(stated),
     )
+
+
+def append(session: Session, fact: Fact, *, now: datetime) -> None:
+    entries.append(session, now=now, **vars(fact))
+    session.flush()
 
 
 def read(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -13,7 +13,8 @@ from app.bitmap import Bitmap
 from app.errors import Fault, IllegalTransition, NameTaken, UnknownRequest
 from app.evidence.canonical import Json
 from app.law import Law, Manner
-from app.ledger import canaries, datasets, first_training, lineage, owing, receipts
+from app.ledger import datasets, lineage, receipts
+from app.ledger.entries import Fact
 from app.ledger.reasons import DenialReason
 from app.ledger.states import (
     FINAL_REQUEST_STATES,
@@ -21,13 +22,16 @@ from app.ledger.states import (
     ErasureState,
     RequestState,
 )
-from app.ledger.tables import DeletionRequest, Erasure, Model, RequestSamples
-from app.ledger.transitions import create, move
+from app.ledger.tables import DeletionRequest, Erasure, RequestSamples
+from app.ledger.transitions import create, fact_of, move
 from app.ledger.uniqueness import or_refuse
 
 COMPLETED = (RequestState.COMPLETED, RequestState.COMPLETED_NO_DATA)
 WITHOUT_EFFECT = (RequestState.VERIFYING, RequestState.CANCELLED, RequestState.DENIED)
 BEGUN = (ErasureState.BATCHED, ErasureState.FORGOTTEN, ErasureState.CLEARED)
+
+
+Samples = Mapping[UUID, Bitmap]  # by dataset
 
 
 @dataclass(frozen=True)
@@ -45,26 +49,30 @@ class Submission:
     by_samples: bool = False  # the caller named the samples themselves
 
 
-def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
-    """Accept a request at once."""
-    first_training.lock(session, submission.samples)
-    datasets.share_lock(session, submission.samples)
-    request = received(session, submission, now=now)
-    accept(session, request, submission.samples, now=now)
-    return request
-
-
 def received(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
     """A request that has no effect yet."""
     request = row(submission)
     with or_refuse(session, known_already()):
-        create(session, request, now=now, **asked(request))
+        create(session, request, now=now, **terms(request))
     return request
+
+
+def received_fact(request: DeletionRequest, *, now: datetime) -> Fact:
+    """What is entered of a request that has come in."""
+    return fact_of(request, now=now, facts=terms(request))
+
+
+def terms(request: DeletionRequest) -> dict[str, Json]:
+    """Under which law, by when, and in which manner it was asked."""
+    told: dict[str, Json] = {"law": request.law.value, "due_at": request.due_at.isoformat()}
+    return told | ({"manner": request.manner.value} if request.manner else {})
 
 
 def row(submission: Submission) -> DeletionRequest:
     """A request as it is first written."""
     return DeletionRequest(
+        id=uuid4(),
+        revision=0,
         external_id=submission.external_id,
         state=RequestState.RECEIVED,
         subject_key=submission.subject_key,
@@ -76,34 +84,6 @@ def row(submission: Submission) -> DeletionRequest:
         due_at=submission.due_at,
         erasures=[],
     )
-
-
-def asked(request: DeletionRequest) -> dict[str, Json]:
-    """What the entry says that states a request's receipt."""
-    told: dict[str, Json] = {"law": request.law.value, "due_at": request.due_at.isoformat()}
-    return told | ({"manner": request.manner.value} if request.manner else {})
-
-
-def accept(
-    session: Session, request: DeletionRequest, named: Mapping[UUID, Bitmap], *, now: datetime
-) -> None:
-    """Have a request count: its samples are buried, and each model that saw them owes an erasure.
-
-    The datasets are locked already, and before them the trainings of first versions.
-    """
-    samples = {key: ordinals for key, ordinals in named.items() if ordinals}
-    owed = owing.models(session, samples)
-    request.sample_count = sum(map(len, samples.values()))
-    keep_samples(session, request, samples)
-    for dataset_id, ordinals in samples.items():
-        datasets.bury(session, dataset_id, ordinals, now=now)
-    canaries.leave(session, samples)
-    first_training.leave_out(session, samples, now=now)
-    move(session, request, RequestState.ACCEPTED, now=now, samples=request.sample_count)
-    for line, ordinals in owed.items():
-        owe(session, request, line, ordinals, now=now)
-    receipts.state_acceptance(session, request, samples, now=now)
-    settle(session, request, now=now)
 
 
 def keep_samples(
@@ -125,28 +105,10 @@ def known_already() -> NameTaken:
     )
 
 
-def owe(
-    session: Session, request: DeletionRequest, line: Model, ordinals: Bitmap, *, now: datetime
-) -> None:
-    """Note that this model has to forget these samples for this request."""
-    erasure = Erasure(
-        request=request,
-        model=line,
-        state=ErasureState.PENDING,
-        samples=ordinals,
-        due_at=request.due_at,
-        created_at=now,
-    )
-    create(session, erasure, now=now, request=str(request.id), samples=len(ordinals))
-
-
-def settle(
-    session: Session, request: DeletionRequest, *, now: datetime, looked: bool = False
-) -> None:
+def settle(session: Session, request: DeletionRequest, *, now: datetime) -> None:
     """Let the request's state follow the least advanced of its erasures.
 
     It is completed, with or without data, only if nothing holds its samples any more (I3).
-    `looked`: that was made sure of already, for many requests at once.
     """
     state = following(request)
     if state is request.state or request.state in FINAL_REQUEST_STATES:
@@ -156,8 +118,7 @@ def settle(
     move(session, request, state, now=now, erasures=len(request.erasures))
     if state in COMPLETED:
         samples = resolved(session, request.id)
-        if not looked:
-            make_sure(session, state, samples)
+        make_sure(session, state, samples)
         receipts.state_completion(session, request, samples, now=now)
 
 

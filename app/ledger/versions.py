@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, func, select
+from sqlalchemy import Row, bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,18 @@ from app.ledger.tables import Alias, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
 LIVE = "live"
+
+
+# Built once: every deletion request asks it.
+PUBLISHED = (
+    select(ModelVersion, Model)
+    .join(Model, Model.id == ModelVersion.model_id)
+    .where(
+        Model.dataset_id.in_(bindparam("datasets", expanding=True)),
+        ModelVersion.state == VersionState.PUBLISHED,
+    )
+    .order_by(ModelVersion.model_id, ModelVersion.number)
+)
 
 
 def get(session: Session, line: Model, number: int) -> ModelVersion:
@@ -72,12 +84,7 @@ def lives(session: Session, model_ids: Iterable[UUID]) -> dict[UUID, ModelVersio
 
 def published(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Row[ModelVersion, Model]]:
     """Every published version that was trained on one of these datasets, with its model."""
-    return session.execute(
-        select(ModelVersion, Model)
-        .join(Model, Model.id == ModelVersion.model_id)
-        .where(Model.dataset_id.in_(dataset_ids), ModelVersion.state == VersionState.PUBLISHED)
-        .order_by(ModelVersion.model_id, ModelVersion.number)
-    ).all()
+    return session.execute(PUBLISHED, {"datasets": list(dataset_ids)}).all()
 
 
 def of_digest(session: Session, digest: str) -> Sequence[Row[ModelVersion, Model]]:

@@ -161,6 +161,45 @@ def test_people_who_are_to_be_verified_wait_also_in_bulk(
     assert buried(session) == 2
 
 
+def test_lines_that_wait_need_an_external_id_of_their_own_too(
+    http: TestClient, session: Session, refused: Call
+) -> None:
+    http.post(SINGLE, json={"subject": "zoe", "external_id": "T-9"})
+    rows = [
+        {"subject": "ada", "external_id": "T-9", "verify_first": True},
+        {"subject": "ben", "external_id": "twice", "verify_first": True},
+        {"subject": "eve", "external_id": "twice"},
+    ]
+
+    problem = refused("POST", PATH, 422, "bad_lines", content=ndjson(*rows), headers=NDJSON)
+
+    taken = {(fault["pointer"], fault["code"]) for fault in problem["errors"]}
+    assert taken == {(f"/{line}/external_id", "name_taken") for line in (1, 2, 3)}
+    assert stored(session) == 1
+
+
+def test_what_is_refused_is_said_in_words_that_fit_an_upload(refused: Call) -> None:
+    empty = refused("POST", PATH, 422, "bad_line", content=b"", headers=CSV)
+    broken = refused("POST", PATH, 422, "bad_line", content=b"{", headers=NDJSON)
+
+    assert empty["errors"][0]["detail"] == "the first line must name the columns"
+    assert broken["detail"] == "line 1: not JSON; none of the lines was taken"
+
+
+def test_people_whom_no_model_saw_are_answered_in_bulk_as_they_are_alone(
+    http: TestClient, session: Session, get: Call
+) -> None:
+    http.post(PATH, content=ndjson({"subject": "x"}, {"subject": "y"}), headers=NDJSON)
+    in_bulk = entries(session)
+    http.post(SINGLE, json={"subject": "z"})
+
+    assert {each["state"] for each in get(SINGLE)["items"]} == {"completed_no_data"}
+    assert all(each["finished_at"] for each in get(SINGLE)["items"])
+    assert in_bulk == dict.fromkeys(in_bulk, 2)
+    assert entries(session) == dict.fromkeys(in_bulk, 3)
+    assert in_bulk.keys() >= {"receipt.accepted", "receipt.completed"}
+
+
 @pytest.mark.usefixtures("keys_required")
 def test_an_upload_needs_the_scope_to_write(http: TestClient, session: Session) -> None:
     reader = make_key(session, Scope.REQUESTS_READ)

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.config import Settings
 from app.law import Law
-from app.ledger import clocks, requests
+from app.ledger import clocks, intake, requests
 from app.ledger.tables import ModelVersion
 from tests.api.conftest import Call, Clock
 from tests.api.test_receipts import verified
@@ -134,7 +134,7 @@ def test_its_receipt_names_the_law_and_its_dates(
 
 
 def test_what_was_decided_before_there_was_a_choice_is_under_the_gdpr(session: Session) -> None:
-    request = requests.submit(
+    request = intake.submit(
         session, requests.Submission({}, None, NOW, due_at=NOW + 30 * DAY), now=NOW
     )
 

@@ -26,13 +26,27 @@ moments = st.datetimes(timezones=st.just(UTC))
 
 @given(moments, st.uuids())
 def test_a_token_leads_back_to_its_place(moment: datetime, row_id: UUID) -> None:
-    assert pages.decode(pages.encode((moment, row_id))) == (moment, row_id)
+    place = (moment, row_id)
+
+    assert pages.decode("jobs", pages.encode("jobs", place)) == place
 
 
 @given(st.text(max_size=80) | st.binary(max_size=60).map(lambda b: base64.b64encode(b).decode()))
 def test_any_other_token_is_refused(token: str) -> None:
     with pytest.raises(BadPageToken):
-        pages.decode(token)
+        pages.decode("jobs", token)
+
+
+@given(moments, st.uuids(), st.integers(1, 40))
+def test_a_token_that_was_cut_padded_or_taken_from_another_list_is_refused(
+    moment: datetime, row_id: UUID, cut: int
+) -> None:
+    token = pages.encode("jobs", (moment, row_id))
+    foreign = pages.encode("requests", (moment, row_id))
+
+    for forged in (token[:-cut], token[cut:], f"{token}=", f" {token}", f"{token}!", foreign):
+        with pytest.raises(BadPageToken):
+            pages.decode("jobs", forged)
 
 
 def tokens(*places: str) -> list[str]:
@@ -45,7 +59,9 @@ def tokens(*places: str) -> list[str]:
     [
         "",
         "x",
-        *tokens("", NOW.isoformat(), f"yesterday {A_ROW}", f"{NOW.isoformat()} ada", f" {A_ROW}"),
+        *tokens("", NOW.isoformat(), f"jobs yesterday {A_ROW}", f"jobs {NOW.isoformat()} ada"),
+        *tokens(f"requests 2026-01-01T00:00:00 {A_ROW}", f"jobs 2026-01-01T00:00:00 {A_ROW}"),
+        *tokens(f"deliveries {NOW.isoformat()} {A_ROW}", f"jobs' OR 1=1 {A_ROW}"),
     ],
 )
 def test_a_bad_token_is_refused(refused: Call, path: str, token: str) -> None:

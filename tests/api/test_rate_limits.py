@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,14 @@ from starlette.testclient import TestClient
 
 from app.auth import Auth
 from app.config import Settings
-from app.main import STREAMS
-from tests.api.conftest import Call, Clock
+from app.db import connect, sessions_of
+from app.main import STREAMS, create_app
+from tests.api.conftest import Call, Clock, FakeQueue
 from tests.api.keys import make_key
 from tests.factories import PEPPER
 
 LIMIT = 5
+NDJSON = "application/x-ndjson"
 
 
 @pytest.fixture
@@ -95,6 +98,42 @@ def test_a_days_deletion_requests_are_limited(
     assert "3 deletion requests a day" in problem["detail"]
     clock.pass_by(24 * 3600 / 3)
     assert submit() == 202
+
+
+def test_what_is_refused_or_repeated_costs_nothing_of_the_days_quota(
+    app: FastAPI, http: TestClient, configured: Settings
+) -> None:
+    app.state.settings = configured.model_copy(update={"rate_limit": 0})
+    path, ghost = "/v1/deletion-requests", {"dataset": "nowhere", "sample_ids": ["x"]}
+    key = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
+    for _ in range(4):
+        assert http.post(path, json=ghost).status_code == 404
+        assert http.post(path, json={"subject": "nobody"}, headers=key).status_code == 202
+
+    lines = b'{"subject": "a"}\n' * 3
+    in_bulk = http.post(f"{path}:bulk", content=lines, headers={"Content-Type": NDJSON})
+
+    assert in_bulk.json()["code"] == "quota_spent"
+    assert [http.post(path, json={"subject": "a"}).status_code for _ in range(3)] == [202, 202, 429]
+    assert http.post(path, json={"subject": "nobody"}, headers=key).status_code == 202
+
+
+def test_many_submissions_at_once_need_one_connection_each(
+    configured: Settings, fresh_database: str
+) -> None:
+    settings = {"database_url": fresh_database, "rate_limit": 0, "requests_per_day": 1000}
+    app = create_app(configured.model_copy(update=settings), FakeQueue())
+    one = connect(fresh_database, pool_size=1, max_overflow=0, pool_timeout=5)
+    app.state.sessions = app.state.counting = sessions_of(one)
+
+    def submit(place: int) -> int:
+        return http.post("/v1/deletion-requests", json={"subject": f"p{place}"}).status_code
+
+    with TestClient(app) as http, ThreadPoolExecutor(4) as callers:
+        codes = set(callers.map(submit, range(8)))
+    one.dispose()
+
+    assert codes == {202}
 
 
 def test_every_route_that_takes_a_body_refuses_one_that_is_too_large(

@@ -14,6 +14,12 @@ from tests.factories import announce_worker, make_version
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 HOOK = {"url": "https://hooks.example.com/x", "events": ["job.failed"]}
+DERIVED = {
+    "name": "acme-ft",
+    "location": "https://models.acme.example/ft",
+    "how": "fine_tune",
+    "contact": "privacy@acme.example",
+}
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "dataset": ("/v1/datasets", {"name": "one"}, {"name": "two"}),
     "model": (
@@ -22,6 +28,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"name": "two", "recipe": "tiny", "dataset": "faces"},
     ),
     "webhook": ("/v1/webhooks", HOOK, HOOK | {"signing": "ed25519"}),
+    "derived version": (
+        "/v1/models/faces/versions/1/derived",
+        DERIVED,
+        DERIVED | {"name": "acme-ft-2"},
+    ),
     "consumer": (
         "/v1/models/faces/consumers",
         {"name": "app", "contact": "app@example.com"},

@@ -221,6 +221,7 @@ def test_the_examples_of_an_import_can_be_imported(
             headers={"Content-Type": media_type},
         ).json()
         for media_type, facts in body.items()
+        if facts["schema"].get("format") != "binary"  # Parquet has none that could be read
     ]
 
     assert answers == [

@@ -12,7 +12,7 @@ from app.ledger import datasets, identifications
 from app.ledger.tables import Dataset, Erasure
 from tests.api.conftest import Call, Clock, FakeQueue
 from tests.api.keys import make_key
-from tests.factories import NOW, grow, make_dataset, make_model, make_version, ordinals
+from tests.factories import NOW, grow, make_child, make_dataset, make_model, make_version, ordinals
 
 PATH = "/v1/deletion-requests"
 ADA = {"subject": "ada", "external_id": "T-1", "verify_first": True}
@@ -38,6 +38,21 @@ def test_a_request_that_is_not_verified_has_no_effect(
     assert owed(session) == 0
     assert not datasets.tombstones(session, dataset.id)
     assert queue.rung == []
+
+
+def test_who_is_not_verified_learns_nothing_of_the_person(
+    session: Session, dataset: Dataset, post: Call
+) -> None:
+    """Not even which of the versions derived elsewhere had seen their samples."""
+    make_child(session, make_version(session, make_model(session, dataset, "smiles")))
+
+    asked = post(PATH, **ADA)
+
+    stranger = post(PATH, subject="nobody", verify_first=True)
+    telling = asked.keys() - {"id", "external_id"}
+    assert {key: asked[key] for key in telling} == {key: stranger[key] for key in telling}
+    assert asked["derived"] == []
+    assert len(post(f"{PATH}/{asked['id']}:verify")["derived"]) == 1
 
 
 def test_once_verified_it_counts_with_the_samples_of_then(

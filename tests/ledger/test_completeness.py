@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.bitmap import Bitmap
 from app.ledger import (
     batching,
-    bulk,
+    intake,
     jobs,
     lineage,
     references,
@@ -188,11 +188,11 @@ def ask_alone(session: Session) -> RequestState:
 
 
 def ask_in_bulk(session: Session) -> RequestState:
-    samples = bulk.samples_of_subjects(session, [key_of("ada")])[key_of("ada")]
+    samples = intake.samples_of_subjects(session, [key_of("ada")])[key_of("ada")]
     told = requests.Submission(
         samples=samples, subject_key=key_of("ada"), received_at=NOW, due_at=NOW + 30 * DAY
     )
-    (request,) = bulk.submit_all(session, [told], now=NOW)
+    (request,) = intake.submit_all(session, [told], now=NOW)
     return request.state
 
 

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.ledger import batching, endings, holds, requests
+from app.ledger import batching, endings, holds, identifications, requests
 from app.ledger.invariants import INVARIANTS, check
 from app.ledger.reasons import HoldReason
+from app.ledger.requests import Submission
 from app.ledger.surroundings import Surroundings
 from tests.factories import DAY, NOW, claim, key_of, make_request, make_version, run_through
 from tests.ledger.checks import check_now
@@ -58,6 +59,17 @@ def broken(session: Session, *told: str, stored: bool | None = True) -> dict[str
 
 def test_a_ledger_that_was_left_alone_breaks_none(lived: Session) -> None:
     assert broken(lived, '{"event": "claimed", "job": "2b1c"}') == {}
+
+
+def test_a_request_that_waits_to_be_verified_has_a_timer(lived: Session) -> None:
+    told = Submission({}, key_of("mia"), received_at=NOW, due_at=NOW + 30 * DAY)
+    asked = identifications.submit(lived, told, lapses_at=NOW + 30 * DAY, now=NOW)
+    sequence(lived)
+
+    assert broken(lived) == {}
+
+    identifications.forget(lived, asked.id)
+    assert f"{asked.id} is verifying" in broken(lived)["I1"][0]
 
 
 def test_there_are_nine_and_each_is_said() -> None:

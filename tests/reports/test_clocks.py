@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.law import Law, dates
-from app.ledger import batching, clocks, datasets, holds, requests, retention
+from app.ledger import batching, clocks, datasets, holds, intake, requests, retention
 from app.ledger.reasons import DenialReason, ExtensionReason, HoldReason, ReleaseReason
 from app.ledger.tables import DeletionRequest, ModelVersion
 from app.reports import html
@@ -63,7 +63,7 @@ def californian(session: Session, person: str, *, now: datetime = NOW) -> Deleti
         law=Law.CCPA,
         confirm_by=found.confirm_by,
     )
-    return requests.submit(session, submission, now=now)
+    return intake.submit(session, submission, now=now)
 
 
 def report_of(session: Session, request: DeletionRequest) -> RequestReport:
