@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from models.auditing.attacks import Ints, Placements, less, matched, unseen_variance
 from models.auditing.intervals import Floats, Interval, around
 from models.auditing.population import POPULATION_ATTACKS
-from models.auditing.signals import Said, Signals, capped
-from models.data import Samples, Split
-from models.recipe import Recipe
+from models.auditing.signals import Said, Signals, capped, lot
+from models.data import Batch, Samples, Split
+from models.recipe import Classifier, Recipe, input_of, last_linear
 from models.training import evaluate
 
 NEAREST = 5  # retained samples that are looked up for each forgotten one
@@ -37,9 +37,25 @@ class Speaker:
 
     def said(self, samples: Samples, recipe: Recipe) -> Said:
         """Its losses on retained samples, in the place where attacks look for forgotten ones."""
-        losses = evaluate(self.network, samples, recipe.losses).double().numpy()
-        heard = Signals(losses, np.full(len(losses), np.nan), samples.strata.numpy())
+        return self.of(samples, evaluate(self.network, samples, recipe.losses))
+
+    def of(self, samples: Samples, losses: Tensor) -> Said:
+        """The same from losses that are known already."""
+        unasked = np.full(len(losses), np.nan)
+        heard = Signals(losses.double().numpy(), unasked, samples.strata.numpy())
         return {"forget": heard, "validation": self.unseen}
+
+
+@dataclass(frozen=True)
+class Side:
+    """Some retained samples, and what the version before said of them."""
+
+    samples: Samples
+    before: Said
+
+    @property
+    def strata(self) -> Ints:
+        return self.samples.strata.numpy()
 
 
 @dataclass(frozen=True)
@@ -90,25 +106,46 @@ def neighbours(
         return None  # whole strata are forgotten
     kept = capped(split.retain.take(usable), seed=seed, most=CANDIDATES)
     forget = capped(split.forget, seed=seed)
-    lie, theirs = (
-        evaluate(before.network, samples, recipe.embeddings) for samples in (forget, kept)
+    lie, _ = embedded(before.network, forget, recipe)
+    theirs, losses = embedded(before.network, kept, recipe)
+    groups = parted(kept.strata, nearest(lie, theirs, forget.strata, kept.strata))
+    drawn = [rows[lot(len(rows), seed=seed)] for rows in groups]
+    close, rest = (
+        Side(samples, before.of(samples, losses[rows]))
+        for samples, rows in zip(map(kept.take, drawn), drawn, strict=True)
     )
-    places = nearest(lie, theirs, forget.strata, kept.strata)
-    close, rest = (capped(samples, seed=seed) for samples in parted(kept, places))
-    if min(len(close), len(rest)) < LEAST or len(set(close.owners)) < LEAST_PEOPLE:
+    people = len(set(close.samples.owners))
+    if min(len(close.samples), len(rest.samples)) < LEAST or people < LEAST_PEOPLE:
         return None
     return Neighbours(
-        len(close),
-        len(set(close.owners)),
-        len(rest),
+        len(close.samples),
+        people,
+        len(rest.samples),
         [
             exposure
             for name, speaker in networks.items()
-            for exposure in exposures(
-                name, before, speaker, close, rest, recipe, confidence=confidence
-            )
+            for exposure in exposures(name, speaker, close, rest, recipe, confidence=confidence)
         ],
     )
+
+
+def embedded(network: nn.Module, samples: Samples, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Embeddings `[N, d]` and losses `[N]`; of a classifier in one pass instead of two."""
+    if not isinstance(recipe, Classifier) or type(recipe).embeddings != Classifier.embeddings:
+        return (
+            evaluate(network, samples, recipe.embeddings),
+            evaluate(network, samples, recipe.losses),
+        )
+
+    def both(network: nn.Module, batch: Batch) -> Tensor:
+        losses: list[Tensor] = []
+        inside = input_of(
+            last_linear(network), lambda: losses.append(recipe.losses(network, batch))
+        )
+        return torch.column_stack([inside, losses[0]])
+
+    told = evaluate(network, samples, both)
+    return told[:, :-1], told[:, -1]
 
 
 def nearest(
@@ -127,32 +164,22 @@ def nearest(
     return torch.cat(found).unique()
 
 
-def parted(kept: Samples, places: Tensor) -> tuple[Samples, Samples]:
-    """The samples at these places and the others, of strata in which there are both."""
-    chosen = torch.zeros(len(kept), dtype=torch.bool)
+def parted(strata: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """These places and the others, ascending, of strata `[K]` in which there are both."""
+    chosen = torch.zeros(len(strata), dtype=torch.bool)
     chosen[places] = True
-    both = torch.isin(kept.strata, kept.strata[chosen]) & torch.isin(
-        kept.strata, kept.strata[~chosen]
-    )
-    return kept.take(chosen & both), kept.take(~chosen & both)
+    both = torch.isin(strata, strata[chosen]) & torch.isin(strata, strata[~chosen])
+    return (chosen & both).nonzero().flatten(), (~chosen & both).nonzero().flatten()
 
 
 def exposures(
-    name: str,
-    before: Speaker,
-    after: Speaker,
-    close: Samples,
-    rest: Samples,
-    recipe: Recipe,
-    *,
-    confidence: float,
+    name: str, after: Speaker, close: Side, rest: Side, recipe: Recipe, *, confidence: float
 ) -> Iterator[Exposure]:
     """Every attack that needs no reference, on one network."""
-    was, now = ([one.said(samples, recipe) for samples in (close, rest)] for one in (before, after))
-    weights = (alike(samples.strata.numpy(), close.strata.numpy()) for samples in (close, rest))
-    given = list(zip(weights, (close.owners, rest.owners), strict=True))
+    now = [after.said(side.samples, recipe) for side in (close, rest)]
+    given = [(alike(side.strata, close.strata), side.samples.owners) for side in (close, rest)]
     for attack, run in POPULATION_ATTACKS.items():
-        old, new = ([run(said) for said in each] for each in (was, now))
+        old, new = ([run(said) for said in each] for each in ([close.before, rest.before], now))
         sides = [Change(less(*pair), *more) for *pair, more in zip(new, old, given, strict=True)]
         yield Exposure(
             attack,

@@ -101,10 +101,15 @@ def refuse_overlap(sets: dict[str, Samples]) -> None:
 
 def capped(samples: Samples, *, seed: int, most: int = RETAIN_CAP) -> Samples:
     """At most so many of them, drawn by the seed, in their own order."""
-    if len(samples) <= most:
-        return samples
-    drawn = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:most]
-    return samples.take(drawn.sort().values)
+    return samples.take(lot(len(samples), seed=seed, most=most))
+
+
+def lot(count: int, *, seed: int, most: int = RETAIN_CAP) -> Tensor:
+    """At most so many of the places 0..count-1, drawn by the seed, ascending; int64."""
+    if count <= most:
+        return torch.arange(count)
+    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
+    return drawn.sort().values
 
 
 def listen(network: nn.Module, sets: dict[str, Samples], recipe: Recipe) -> Said:

@@ -54,7 +54,7 @@ def exposed(split: Split) -> nn.Module:
         for samples in (split.forget, split.retain)
     )
     places = nearest(lie, theirs, split.forget.strata, split.retain.strata)
-    close, rest = parted(split.retain, places)
+    close, rest = map(split.retain.take, parted(split.retain.strata, places))
     after = deepcopy(before).eval()
     held = blobs.recipe.losses(before, rest.batch).detach()
     optimizer = torch.optim.Adam(after.parameters(), lr=1e-3)
