@@ -59,7 +59,7 @@ def test_the_rows_of_a_file_become_samples_in_their_order(
 ) -> None:
     answer = http.post(PATH, content=content, headers=KIND)
 
-    assert answer.json() == {"new": 2, "known": 0, "size": 2}
+    assert answer.json() == {"new": 2, "known": 0, "forgotten": 0, "size": 2}
     assert stored(session) == [("a", key_of("ada")), ("b", key_of("ben"))]
 
 

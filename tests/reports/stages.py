@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -97,9 +98,13 @@ def retrained(seed: int) -> nn.Module:
     return retrain(blobs.trained(), split, blobs.recipe, seed=seed, progress=silent).network
 
 
-@cache
 def audited(route: str, references: int) -> Any:
-    """An audit of a retrained network, beside references of its kind."""
+    """An audit of a retrained network, beside references of its kind; the caller's to change."""
+    return deepcopy(audited_once(route, references))
+
+
+@cache
+def audited_once(route: str, references: int) -> Any:
     served, *others = (retrained(seed) for seed in range(1, references + 2))
     report = audit(
         blobs.trained(),
