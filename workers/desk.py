@@ -83,7 +83,9 @@ class Desk:
     def ask(self, phase: str, **command: Any) -> dict[str, Any]:
         """Have the child carry out a phase, with its progress on the job row."""
         self.heart.begin(phase)
-        return self.child.ask(phase, self.heart.progress, **command)
+        answer = self.child.ask(phase, self.heart.progress, **command)
+        self.heart.begin("")  # the next heartbeat must not call the next state finished
+        return answer
 
     def open(self) -> dict[str, Any]:
         """Lay the samples' ids and the parent's weights before the child."""

@@ -51,6 +51,8 @@ def stepped(row: Stateful, state: State, *, now: datetime, facts: Mapping[str, J
         raise IllegalTransition(f"{machine} {row.id} is {row.state}, it cannot become {state}")
     row.state = state
     row.revision += 1
+    if isinstance(row, Job):
+        row.progress = {}  # that was of the state before
     return fact_of(row, now=now, facts=facts)
 
 

@@ -99,6 +99,19 @@ def test_a_heartbeat_keeps_the_lease_and_shows_progress(session: Session) -> Non
     assert claim(session, job, now=NOW + 58 * SECOND) is None
 
 
+def test_a_new_state_is_not_shown_as_far_as_the_one_before(session: Session) -> None:
+    job = make_training(session)
+    claim(session, job, lease=30.0)
+    move(session, job, JobState.TRAINING, now=NOW)
+    jobs.renew(session, job.id, 1, progress={"share": 1.0}, lease_seconds=30.0, now=NOW)
+    session.refresh(job)
+
+    move(session, job, JobState.PUBLISHING, now=NOW)
+
+    session.refresh(job)
+    assert job.progress == {}
+
+
 @pytest.mark.parametrize("state", list(JobState))
 def test_a_job_can_be_claimed_unless_it_waits_for_a_person_or_has_ended(
     session: Session, state: JobState
