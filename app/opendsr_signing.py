@@ -48,17 +48,19 @@ def load(settings: Settings) -> Identity | None:
     domain = settings.opendsr_domain
     if not domain:
         return None
-    certificates = read(settings.opendsr_certificate, "LACUNA_OPENDSR_CERTIFICATE")
+    told = read(settings.opendsr_certificate, "LACUNA_OPENDSR_CERTIFICATE")
     key = private_key(read(settings.opendsr_key, "LACUNA_OPENDSR_KEY"))
     try:
-        own = x509.load_pem_x509_certificates(certificates)[0]
+        own, *issuers = x509.load_pem_x509_certificates(told)
     except ValueError as error:
         raise BadIdentity("LACUNA_OPENDSR_CERTIFICATE holds no certificate in PEM") from error
     if own.public_key() != key.public_key():
         raise BadIdentity("LACUNA_OPENDSR_CERTIFICATE is not that of LACUNA_OPENDSR_KEY")
     if domain not in names_of(own):
         raise BadIdentity(f"LACUNA_OPENDSR_CERTIFICATE is not for {domain}")
-    return Identity(domain, key, certificates)
+    # Only these are shown to everybody, whatever else the file holds.
+    public = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in (own, *issuers))
+    return Identity(domain, key, public)
 
 
 def required(settings: Settings) -> Identity:

@@ -53,6 +53,15 @@ def test_a_key_with_its_certificate_is_loaded(tmp_path: Path) -> None:
     assert loaded.key.private_numbers() == private_key().private_numbers()
 
 
+def test_a_key_that_lies_beside_its_certificate_is_not_shown(tmp_path: Path) -> None:
+    settings = Settings(**certificates.write(tmp_path))
+    file = tmp_path / "opendsr-certificate.pem"
+    own = file.read_bytes()
+    file.write_bytes(pem(private_key()) + own + OWN)
+
+    assert opendsr_signing.required(settings).certificates == own + OWN
+
+
 def no_key(folder: Path) -> dict[str, Any]:
     return {"opendsr_key": None}
 

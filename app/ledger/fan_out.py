@@ -21,16 +21,20 @@ from app.ledger.webhook_tables import (
 def drop_unwanted(session: Session) -> None:
     """Drop the events that are of no type that anybody asked for.
 
-    Withdrawals stay: they are told to consumers' webhooks whatever those asked for. One statement,
-    and so one snapshot: it sees every webhook that is older than an event it sees.
+    Withdrawals stay: they are told to consumers' webhooks whatever those asked for. So do those of
+    requests that want to be called back. One statement, and so one snapshot: it sees every webhook
+    that is older than an event it sees, and every callback of a request.
     """
-    wanted = select(func.jsonb_array_elements_text(Webhook.events))
+    wanted = select(func.jsonb_array_elements_text(Webhook.events)).where(
+        Webhook.signing != Signing.OPENDSR
+    )
     session.execute(
         delete(WebhookEvent)
         .where(
             WebhookEvent.body.is_(None),
             WebhookEvent.kind != EventType.VERSION_WITHDRAWN,
             WebhookEvent.kind.not_in(wanted),
+            WebhookEvent.row_id.not_in(opendsr.REQUESTS_CALLED_BACK),
         )
         .execution_options(synchronize_session=False)
     )

@@ -53,6 +53,8 @@ CALLED_BACK = frozenset(
         EventType.REQUEST_CANCELLED,
     }
 )
+# Of requests that want to be called back: their ids.
+REQUESTS_CALLED_BACK = select(OpendsrCallback.request_id)
 
 
 def keep(

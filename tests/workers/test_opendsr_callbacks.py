@@ -11,12 +11,19 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from app.db import transaction
-from app.ledger import batching, deliveries, holds, opendsr, requests
+from app.ledger import batching, deliveries, fan_out, holds, opendsr, requests
+from app.ledger.outbox import EventType
 from app.ledger.reasons import DenialReason, HoldReason
 from app.ledger.states import RequestState
 from app.ledger.tables import DeletionRequest, Model
 from app.ledger.turns import SCHEDULE
-from app.ledger.webhook_tables import DeliveryState, Signing, Webhook, WebhookDelivery
+from app.ledger.webhook_tables import (
+    DeliveryState,
+    Signing,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
 from app.opendsr_signing import BadIdentity
 from tests import certificates
 from tests.certificates import DOMAIN, is_signed
@@ -147,6 +154,22 @@ def test_a_callback_is_told_of_its_own_requests_alone(courier: Station, receiver
 
     assert mine == [(str(ID), "pending")]
     assert [told(heard) for heard in receiver.heard[1:]] == [(str(other), "pending")]
+
+
+def test_what_no_callback_is_told_of_is_dropped_at_once(
+    courier: Station, receiver: Receiver
+) -> None:
+    train(courier)
+    called_back = ask(courier, "ada", receiver.url)
+    with transaction(courier.sessions) as session:
+        make_request(session, "eve", now=NOW)
+
+        fan_out.drop_unwanted(session)
+
+        left = session.scalars(select(WebhookEvent)).all()
+    assert [(event.kind, event.row_id) for event in left] == [
+        (EventType.REQUEST_ACCEPTED, called_back)
+    ]
 
 
 def test_every_callback_of_a_request_is_told_its_own_url(
