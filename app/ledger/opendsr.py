@@ -91,15 +91,23 @@ def keep(
 
 def callback_webhook(session: Session, url: str, *, now: datetime) -> Webhook:
     """The webhook of a callback URL, made at its first use; one for all requests that name it."""
+    if (known := known_callback(session, url)) is not None:
+        return known
     session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
         {"name": f"opendsr callback {url}"},
     )
-    known = session.scalar(
-        select(Webhook).where(Webhook.url == url, Webhook.signing == Signing.OPENDSR)
-    )
-    return known or webhooks.create(
+    return known_callback(session, url) or webhooks.create(
         session, url, events=CALLED_BACK, model=None, signing=Signing.OPENDSR, now=now
+    )
+
+
+def known_callback(session: Session, url: str) -> Webhook | None:
+    """The same if there is one already, which nobody can remove before this transaction ends."""
+    return session.scalar(
+        select(Webhook)
+        .where(Webhook.url == url, Webhook.signing == Signing.OPENDSR)
+        .with_for_update(read=True, key_share=True)
     )
 
 

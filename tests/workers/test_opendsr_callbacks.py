@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -254,3 +255,20 @@ def test_a_removed_webhook_takes_its_callbacks_with_it(
         again = opendsr.callback_webhook(session, receiver.url, now=NOW)
 
     assert again.signing is Signing.OPENDSR
+
+
+def test_of_two_requests_that_name_a_callback_first_one_makes_its_webhook(
+    courier: Station, receiver: Receiver
+) -> None:
+    train(courier)
+    people = [("ada", ID), ("ben", uuid4()), ("eve", uuid4()), ("kim", uuid4())]
+
+    with ThreadPoolExecutor(len(people)) as together:
+        asked = [
+            together.submit(ask, courier, person, receiver.url, subject_request_id=its_id)
+            for person, its_id in people
+        ]
+    made = {each.result() for each in asked}
+
+    assert len(made) == len(people)
+    assert hook(courier, receiver.url).signing is Signing.OPENDSR  # the only one
