@@ -137,6 +137,30 @@ class Settings(BaseSettings):
     webhook_log_days: int = Field(
         default=30, ge=4, description="What was sent to webhooks, and how it went, is kept so long."
     )
+    opendsr_domain: str = Field(
+        default="",
+        description="The domain under which OpenDSR 2.0 is spoken; empty: it is not.",
+    )
+    opendsr_key: Path | None = Field(
+        default=None, description="Of OpenDSR: the RSA key that signs what is said there, as PEM."
+    )
+    opendsr_certificate: Path | None = Field(
+        default=None,
+        description="Of OpenDSR: the certificate of that key for that domain, as PEM, with those "
+        "of its issuers.",
+    )
+    opendsr_identities: str = Field(
+        default="email controller_customer_id",
+        description="Of OpenDSR: the identity types as which imports name people.",
+    )
+    opendsr_callbacks: str = Field(
+        default="",
+        description="Of OpenDSR: the only URLs that requests may have called back, whole, "
+        "separated by blanks.",
+    )
+    drp: bool = Field(
+        default=False, description="Tell of requests in the Data Rights Protocol's words as well."
+    )
     acknowledge_days: float = Field(
         default=7.0,
         ge=0,

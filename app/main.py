@@ -18,6 +18,8 @@ from app.api import (
     datasets,
     deletion_requests,
     derived,
+    drp,
+    faces,
     guard,
     health,
     jobs,
@@ -27,6 +29,8 @@ from app.api import (
     model_actions,
     model_lines,
     openapi,
+    opendsr,
+    opendsr_refusals,
     problems,
     rate_headers,
     receipts,
@@ -84,6 +88,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     app.state.sessions = sessions_of(engine)
     # For what is counted whatever a route does: a statement there is a transaction.
     app.state.counting = sessions_of(engine.execution_options(isolation_level="AUTOCOMMIT"))
+    app.state.opendsr = faces.Opendsr.of(config)
     app.state.store = Store(config.store)
     app.state.queue = queue or CeleryQueue(config.redis_url)
     app.add_middleware(
@@ -92,6 +97,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         upload=config.max_upload_bytes,
         streams=STREAMS,
     )
+    app.add_middleware(opendsr_refusals.OpendsrRefusals, prefix=opendsr.router.prefix)
     app.add_middleware(rate_headers.RateHeaders)
     problems.install(app)
     openapi.install(app)
@@ -115,6 +121,8 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
         reports,
         ledger,
         withdrawals,
+        opendsr,
+        drp,
         webhooks,
         webhook_log,
         consumers,

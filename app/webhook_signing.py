@@ -9,6 +9,7 @@ import hmac
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +21,7 @@ from app.errors import ServiceError
 from app.ledger.webhook_tables import Signing
 
 KEY_SIZE = 32
+Standard = Literal[Signing.HMAC, Signing.ED25519]
 
 
 class NoPepper(ServiceError):
@@ -57,7 +59,7 @@ def private(key: bytes) -> Ed25519PrivateKey:
 
 
 def headers(
-    keys: Sequence[bytes], signing: Signing, *, message_id: str, at: datetime, body: bytes
+    keys: Sequence[bytes], signing: Standard, *, message_id: str, at: datetime, body: bytes
 ) -> dict[str, str]:
     """The three headers of one attempt, signed with each key, the newest first."""
     timestamp = str(int(at.timestamp()))
@@ -69,7 +71,7 @@ def headers(
     }
 
 
-def signature(key: bytes, signing: Signing, signed: bytes) -> str:
+def signature(key: bytes, signing: Standard, signed: bytes) -> str:
     """One signature with the version that stands for its kind."""
     match signing:
         case Signing.HMAC:

@@ -5,12 +5,13 @@ from uuid import UUID
 
 import structlog
 
-from app import crashing, webhook_signing
+from app import crashing, opendsr_signing, webhook_signing
+from app.config import Settings
 from app.db import transaction
 from app.egress import Rules
 from app.ledger import deliveries, fan_out, turns
 from app.ledger.turns import Letter
-from app.ledger.webhook_tables import AttemptOutcome
+from app.ledger.webhook_tables import AttemptOutcome, Signing
 from app.queue import POST_MESSAGES
 from workers.posting import Poster
 from workers.station import Station
@@ -45,7 +46,7 @@ def poster(station: Station) -> Poster:
 
 def post_messages(station: Station, webhook_id: UUID, poster: Poster) -> None:
     """Take a turn at one webhook: one message after the other, until none is due."""
-    pepper = webhook_signing.pepper_of(station.settings)  # without it no attempt may be counted
+    webhook_signing.pepper_of(station.settings)  # without it no attempt may be counted
     with transaction(station.sessions) as session:
         fence = turns.take(session, webhook_id, now=station.clock())
     if fence is None:
@@ -55,15 +56,16 @@ def post_messages(station: Station, webhook_id: UUID, poster: Poster) -> None:
             letter = turns.begin(session, webhook_id, fence, now=station.clock())
         if letter is None:
             break
-        attempt(station, letter, poster, pepper)
+        attempt(station, letter, poster)
     with transaction(station.sessions) as session:
         turns.end(session, webhook_id, fence)
 
 
-def attempt(station: Station, letter: Letter, poster: Poster, pepper: str) -> None:
+def attempt(station: Station, letter: Letter, poster: Poster) -> None:
     """Post one message, with no transaction open meanwhile, and write down what came of it."""
     crashing.at("webhook.before_post")
-    answer = poster.post(letter.url, letter.body, headers(letter, pepper, at=station.clock()))
+    told = headers(letter, station.settings, at=station.clock())
+    answer = poster.post(letter.url, letter.body, told)
     crashing.at("webhook.after_post")
     with transaction(station.sessions) as session:
         turns.settle(session, letter, answer, now=station.clock())
@@ -79,17 +81,16 @@ def attempt(station: Station, letter: Letter, poster: Poster, pepper: str) -> No
         )
 
 
-def headers(letter: Letter, pepper: str, *, at: datetime) -> dict[str, str]:
-    """What goes with a message: its id, the time, and a signature by each key that is in use."""
-    keys = [webhook_signing.key(pepper, letter.webhook_id, number) for number in letter.keys]
-    return {
-        "content-type": "application/json",
-        "user-agent": "Lacuna",
-        **webhook_signing.headers(
-            keys,
-            letter.signing,
-            message_id=deliveries.message_id(letter.delivery_id),
-            at=at,
-            body=letter.body,
-        ),
-    }
+def headers(letter: Letter, settings: Settings, *, at: datetime) -> dict[str, str]:
+    """What goes with a message: what it is, and what proves whom it is from."""
+    common = {"content-type": "application/json", "user-agent": "Lacuna"}
+    if letter.signing is Signing.OPENDSR:
+        return common | opendsr_signing.required(settings).headers(letter.body)
+    pepper = webhook_signing.pepper_of(settings)
+    return common | webhook_signing.headers(
+        [webhook_signing.key(pepper, letter.webhook_id, number) for number in letter.keys],
+        letter.signing,
+        message_id=deliveries.message_id(letter.delivery_id),
+        at=at,
+        body=letter.body,
+    )

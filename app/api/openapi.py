@@ -23,6 +23,7 @@ IN_PATHS = {
     "consumer": "The consumer's name within the model.",
     "derived_id": "The derived version's id.",
     "key_id": "The API key's id.",
+    "subject_request_id": "The controller's own id for the request.",
     "code": "One of the codes listed at /problems.",
 }
 GUARDED = (

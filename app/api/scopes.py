@@ -17,6 +17,8 @@ PUBLIC = frozenset(
         "GET /v1/ledger/proof/consistency",
         "GET /v1/ledger/key",
         "GET /v1/ledger/model-key",
+        "GET /opendsr/v2/discovery",
+        "GET /opendsr/v2/certificate",
     }
 )
 # What a person's token reads of that person's request.
@@ -33,6 +35,8 @@ MODEL = "/v1/models/{name}"
 VERSION = f"{MODEL}/versions/{{number}}"
 WEBHOOK = "/v1/webhooks/{webhook_id}"
 KEY = "/v1/api-keys/{key_id}"
+OPENDSR, OPENGDPR = "/opendsr/v2/requests", "/opendsr/v2/opengdpr_requests"
+SENT = "{subject_request_id}"
 
 ROUTES: dict[Scope, tuple[str, ...]] = {
     Scope.REQUESTS_WRITE: (
@@ -44,6 +48,10 @@ ROUTES: dict[Scope, tuple[str, ...]] = {
         f"POST {REQUEST}:deny",
         f"POST {REQUEST}:cancel",
         f"POST {REQUEST}:token",
+        f"POST {OPENDSR}",
+        f"POST {OPENGDPR}",
+        f"DELETE {OPENDSR}/{SENT}",
+        f"DELETE {OPENGDPR}/{SENT}",
     ),
     Scope.REQUESTS_VERIFY: (f"POST {REQUEST}:verify",),
     Scope.REQUESTS_READ: (
@@ -52,6 +60,10 @@ ROUTES: dict[Scope, tuple[str, ...]] = {
         f"GET {REQUEST}/report",
         f"GET {REQUEST}/receipt",
         "GET /v1/reports/period",
+        f"GET {OPENDSR}/{SENT}",
+        f"GET {OPENGDPR}/{SENT}",
+        f"GET /opendsr/v2/status/{SENT}",
+        "GET /drp/v1/data-rights-request/{request_id}",
     ),
     Scope.JOBS_APPROVE: ("POST /v1/jobs/{job_id}:approve", "POST /v1/jobs/{job_id}:cancel"),
     Scope.MODELS_ADMIN: (

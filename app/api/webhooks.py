@@ -64,7 +64,7 @@ class WebhookCreate(BaseModel):
     model: str | None = Field(
         None, description="Only what concerns this model; default: everything.", examples=["digits"]
     )
-    signing: Signing = Field(
+    signing: webhook_signing.Standard = Field(
         Signing.HMAC,
         description="`hmac`: with a shared secret. `ed25519`: with a key of this service, which "
         "receivers need the public half of.",
@@ -219,7 +219,7 @@ def enable_webhook(
 @router.post(
     "/{webhook_id}:rotate",
     summary="Change its key",
-    responses=refusals(UnknownWebhook, NoPepper, Malformed),
+    responses=refusals(UnknownWebhook, IllegalTransition, NoPepper, Malformed),
 )
 def rotate_webhook(
     webhook_id: UUID,
@@ -287,6 +287,6 @@ def shown(
 
 def public_keys(webhook: Webhook, settings: Settings, *, now: datetime) -> list[str]:
     """What verifies messages of this moment; none where that would be the secret itself."""
-    if webhook.signing is Signing.HMAC:
+    if webhook.signing is not Signing.ED25519:
         return []
     return [webhook_signing.public_key(key) for key in keys(webhook, settings, now=now)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app import auth
+from app import auth, opendsr_signing
 from app.auth import Auth
 from app.cli import api_keys, data_folder
 from app.cli.data_folder import InUse, Stack, Unusable
@@ -15,6 +15,7 @@ from app.cli.stack import CannotListen, Plan, Teller, run
 from app.cli.summary import how_to_stop, summary
 from app.config import Settings
 from app.log_key import NoLogKey
+from app.opendsr_signing import BadIdentity
 
 DEFAULTS = Settings.model_fields
 
@@ -82,13 +83,14 @@ def up(
             typer.echo(FIRST_KEY.format(key=key))
 
     try:
+        opendsr_signing.load(plan.settings)  # or the API would end again and again
         if detach:
             ready(start_detached(plan))
         else:
             run(plan, Teller(say=typer.echo, ready=ready))
     except InUse:
         fail(in_use(plan))
-    except (Unusable, NoLogKey, CannotListen, ServerFailed, DidNotStart) as refusal:
+    except (Unusable, NoLogKey, BadIdentity, CannotListen, ServerFailed, DidNotStart) as refusal:
         fail(str(refusal))
 
 

@@ -2,30 +2,39 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from app.ledger import consumers, messages
+from app.ledger import consumers, messages, opendsr
 from app.ledger.outbox import EventType
 from app.ledger.turns import SCHEDULE
-from app.ledger.webhook_tables import DeliveryState, Webhook, WebhookDelivery, WebhookEvent
+from app.ledger.webhook_tables import (
+    DeliveryState,
+    Signing,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
 
 
 def drop_unwanted(session: Session) -> None:
     """Drop the events that are of no type that anybody asked for.
 
-    Withdrawals stay: they are told to consumers' webhooks whatever those asked for. One statement,
-    and so one snapshot: it sees every webhook that is older than an event it sees.
+    Withdrawals stay: they are told to consumers' webhooks whatever those asked for. So do those of
+    requests that want to be called back. One statement, and so one snapshot: it sees every webhook
+    that is older than an event it sees, and every callback of a request.
     """
-    wanted = select(func.jsonb_array_elements_text(Webhook.events))
+    wanted = select(func.jsonb_array_elements_text(Webhook.events)).where(
+        Webhook.signing != Signing.OPENDSR
+    )
     session.execute(
         delete(WebhookEvent)
         .where(
             WebhookEvent.body.is_(None),
             WebhookEvent.kind != EventType.VERSION_WITHDRAWN,
             WebhookEvent.kind.not_in(wanted),
+            WebhookEvent.row_id.not_in(opendsr.REQUESTS_CALLED_BACK),
         )
         .execution_options(synchronize_session=False)
     )
@@ -67,14 +76,24 @@ def address(
 
 
 def subscribed(session: Session, event: WebhookEvent, webhooks: Iterable[Webhook]) -> list[Webhook]:
-    """Who asked for events of this type, or uses a model of which a version was withdrawn."""
-    owing: set[UUID] = set()
+    """Who asked for events of this type, or has to be told of this one.
+
+    These are the users of a model of which a version was withdrawn, and whoever a request that
+    came in over OpenDSR wants called back; callbacks are told of their own requests alone.
+    """
     if event.kind == EventType.VERSION_WITHDRAWN:
-        owing = consumers.webhooks_owing(session, event.row_id)
+        entitled = consumers.webhooks_owing(session, event.row_id)
+    else:
+        entitled = opendsr.webhooks_called(session, event)
     return [
         webhook
         for webhook in webhooks
-        if webhook.id in owing or (event.kind in webhook.events and webhook.created_at <= event.at)
+        if webhook.id in entitled
+        or (
+            webhook.signing is not Signing.OPENDSR
+            and event.kind in webhook.events
+            and webhook.created_at <= event.at
+        )
     ]
 
 
@@ -84,6 +103,7 @@ def deliver(session: Session, event: WebhookEvent, webhook: Webhook, *, now: dat
         WebhookDelivery(
             webhook_id=webhook.id,
             event_id=event.id,
+            body=opendsr.callback(session, event, webhook),
             state=DeliveryState.PENDING,
             attempt=0,
             last_attempt=len(SCHEDULE),

@@ -1,5 +1,6 @@
 """Requests of people who have yet to prove who they are: without effect until they have."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +11,13 @@ from sqlalchemy.orm import Session
 from app.errors import IllegalTransition
 from app.ledger import datasets, first_training, intake, requests
 from app.ledger.identification_tables import Identification
+from app.ledger.log_tables import LedgerEntry, LedgerPayload
 from app.ledger.requests import Submission
 from app.ledger.states import RequestState
 from app.ledger.tables import DeletionRequest, RequestSamples
 from app.ledger.transitions import move
+
+LAPSED = "not verified in time"
 
 
 def submit(
@@ -76,5 +80,19 @@ def lapse(session: Session, request_id: UUID, *, now: datetime) -> bool:
         return False
     request.external_id = None
     request.finished_at = now
-    move(session, request, RequestState.CANCELLED, now=now, reason="not verified in time")
+    move(session, request, RequestState.CANCELLED, now=now, reason=LAPSED)
     return True
+
+
+def lapsed(session: Session, request_id: UUID) -> bool:
+    """Whether a cancelled request ended so; False too once its payloads are shredded."""
+    told = session.scalar(
+        select(LedgerPayload.payload)
+        .join(LedgerEntry, LedgerEntry.id == LedgerPayload.entry_id)
+        .where(
+            LedgerEntry.machine == "deletion_request",
+            LedgerEntry.row_id == request_id,
+            LedgerEntry.kind == f"deletion_request.{RequestState.CANCELLED}",
+        )
+    )
+    return told is not None and json.loads(told).get("reason") == LAPSED

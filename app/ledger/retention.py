@@ -13,7 +13,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, entries, jobs, marks, receipts, requests
+from app.ledger import datasets, entries, jobs, marks, opendsr, receipts, requests
 from app.ledger.check_tables import Check
 from app.ledger.clock_tables import Extension
 from app.ledger.log_tables import LedgerEntry, LedgerPayload, SampleCommitment
@@ -60,6 +60,7 @@ def shred(session: Session, request_id: UUID, *, now: datetime) -> bool:
     request.shredded_at = now
     for erasure in request.erasures:
         erasure.samples = Bitmap()
+    opendsr.forget(session, request_id)
     session.execute(delete(RequestSamples).where(RequestSamples.request_id == request_id))
     session.execute(delete(SampleCommitment).where(SampleCommitment.owner_id == request_id))
     session.execute(update(Extension).where(Extension.request_id == request_id).values(notice=None))

@@ -112,7 +112,8 @@ def begin(session: Session, webhook_id: UUID, fence: int, *, now: datetime) -> L
     delivery = next_due(session, webhook_id, now=now)
     if delivery is None:
         return None
-    assert delivery.event.body is not None  # it was addressed
+    body = delivery.body or delivery.event.body
+    assert body is not None  # it was addressed
     delivery.attempt += 1
     delivery.next_at = after(delivery, now=now) or now + LEASE
     session.add(WebhookAttempt(delivery_id=delivery.id, number=delivery.attempt, at=now))
@@ -124,7 +125,7 @@ def begin(session: Session, webhook_id: UUID, fence: int, *, now: datetime) -> L
         url=webhook.url,
         signing=webhook.signing,
         keys=tuple(webhooks.key_numbers(webhook, now=now)),
-        body=delivery.event.body.encode(),
+        body=body.encode(),
     )
 
 

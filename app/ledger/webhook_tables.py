@@ -17,6 +17,7 @@ class Signing(StrEnum):
 
     HMAC = "hmac"  # with a secret that both sides know
     ED25519 = "ed25519"  # with a key of ours alone; receivers need the public one
+    OPENDSR = "opendsr"  # as OpenDSR asks, with the key of the operator's certificate
 
 
 class DeliveryState(StrEnum):
@@ -88,6 +89,7 @@ class WebhookDelivery(Table):
 
     webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     event_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_events.id", ondelete="CASCADE"))
+    body: Mapped[str | None]  # what this webhook alone is told; else the event's own message
     state: Mapped[DeliveryState] = mapped_column(stored(DeliveryState))
     attempt: Mapped[int] = mapped_column(default=0)
     last_attempt: Mapped[int]  # after which it is given up

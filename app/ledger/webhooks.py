@@ -91,6 +91,8 @@ def enable(session: Session, webhook: Webhook, *, now: datetime) -> None:
 
 def rotate(session: Session, webhook: Webhook, *, overlap: timedelta, now: datetime) -> None:
     """Sign with a new key from now on, and with the old one beside it for a while."""
+    if webhook.signing is Signing.OPENDSR:
+        raise IllegalTransition("it is signed under the operator's certificate; renew that one")
     webhook.key_number += 1
     webhook.previous_until = now + overlap if overlap else None
     state(session, webhook, "rotated", now=now, key=webhook.key_number)

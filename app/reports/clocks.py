@@ -149,7 +149,11 @@ def denial(session: Session, request: DeletionRequest) -> Denied | None:
     """The request's denial, if it was denied; its reasons are a list, which steps leave out."""
     entry = session.scalar(
         select(LedgerEntry)
-        .where(LedgerEntry.kind == DENIED, LedgerEntry.row_id == request.id)
+        .where(
+            LedgerEntry.machine == "deletion_request",  # by which there is an index
+            LedgerEntry.row_id == request.id,
+            LedgerEntry.kind == DENIED,
+        )
         .options(joinedload(LedgerEntry.payload))
     )
     if entry is None:

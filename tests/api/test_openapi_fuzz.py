@@ -1,5 +1,6 @@
 """Whatever the OpenAPI document allows, and much that it does not, is answered as documented."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.main import create_app
+from tests import certificates
 from tests.api.conftest import FakeQueue
 from tests.factories import announce_worker, make_version
 
@@ -38,6 +40,12 @@ OPERATIONS = {
 def as_it_is(_: schemathesis.SerializationContext, value: Any) -> bytes:
     """Bodies that the document calls strings are sent as such."""
     return value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
+
+
+@pytest.fixture
+def configured(configured: Settings, tmp_path: Path) -> Settings:
+    """With the faces that are usually switched off."""
+    return configured.model_copy(update={"drp": True, **certificates.write(tmp_path)})
 
 
 @pytest.fixture

@@ -197,3 +197,17 @@ def test_an_audit_that_trains_is_refused_in_words_where_torch_is_missing(
         audit.require(installed=False)
 
     assert "pip install 'lacuna[worker]'" in capsys.readouterr().err
+
+
+def test_what_opendsr_can_never_sign_with_is_said_before_anything_starts(
+    lacuna: CliRunner, tmp_path: Path
+) -> None:
+    result = lacuna.invoke(
+        app,
+        ["up", "--data-dir", str(tmp_path / "data")],
+        env={"LACUNA_OPENDSR_DOMAIN": "forget.example.com"},
+    )
+
+    assert result.exit_code == 1
+    assert "LACUNA_OPENDSR_CERTIFICATE is not" in result.output
+    assert not (tmp_path / "data").exists()
