@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.progress import Progress, silent
@@ -25,6 +25,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "in batches": {"forget_batch": 5, "batch_size": 24},
     "too fast": {"forget_batch": 7, "rate": 0.05, "most_rate": 0.5},
     "to unseen targets": {"aim": "samples", "targets": torch.full((16,), 1.5), "metric": "fisher"},
+    "until it harms": {"share": 0.95, "patience": 4},
     "as published": {"aim": "ascent", "metric": "plain", "share": 0.5, "trust": False},
 }
 
@@ -72,6 +73,7 @@ def _left_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     way=st.sampled_from(sorted(WAYS)),
     steps=st.lists(st.integers(0, STEPS - 1), min_size=1, max_size=3),
 )
+@example(way="until it harms", steps=[21])  # between the last calm weights and the stop
 def test_killed_at_any_steps_and_taken_up_it_ends_with_the_same_bits(
     way: str, steps: list[int]
 ) -> None:
