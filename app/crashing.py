@@ -3,7 +3,8 @@
 `LACUNA_CRASH_AT=name[:n]` kills the process with SIGKILL when it passes the point of that name for
 the n-th time, the first unless told. `LACUNA_CRASH_AT=@FILE` reads the name from a file, whenever
 there is one: a stack that runs can so be told to crash. The first process that comes by takes the
-file away and dies, or gets the signal whose name follows. Without the variable nothing happens.
+file away and dies, or gets the signal whose name follows, or a `MemoryError` if that is what
+follows. Without the variable nothing happens.
 """
 
 import os
@@ -80,4 +81,6 @@ def obey(order: Path, name: str) -> None:
         order.rename(taken)
     except FileNotFoundError:
         return
+    if how == ["MemoryError"]:
+        raise MemoryError("none is left")
     os.kill(os.getpid(), signal.Signals[how[0] if how else "SIGKILL"])

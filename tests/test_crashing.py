@@ -57,6 +57,17 @@ def test_an_order_may_name_another_signal(tmp_path: Path) -> None:
     assert run(LACUNA_CRASH_AT=f"@{tmp_path / 'order'}") == (-signal.SIGTERM, "")
 
 
+def test_an_order_may_be_that_there_is_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LACUNA_CRASH_AT", f"@{tmp_path / 'order'}")
+    (tmp_path / "order").write_text("child.progress MemoryError")
+
+    with pytest.raises(MemoryError):
+        crashing.at("child.progress")
+    crashing.at("child.progress")
+
+
 def test_a_point_that_is_not_listed_is_a_mistake() -> None:
     with pytest.raises(AssertionError, match="is no point"):
         crashing.at("nowhere")

@@ -13,14 +13,21 @@ from workers.circumstances import device_name
 
 
 def place_for(
-    loop: str, out: str, *, recipe: str, seed: int, samples: Samples, device: torch.device
+    loop: str,
+    out: str,
+    *further: object,
+    recipe: str,
+    seed: int,
+    samples: Samples,
+    device: torch.device,
 ) -> Resume:
     """Beside the loop's result. A later attempt may take it up if it would do the very same.
 
-    Another machine, number of threads or release of torch may sum in another order.
+    `further`: what else the loop depends on, as JSON can say it. Another machine, number of threads
+    or release of torch may sum in another order.
     """
     about = [
-        *(loop, recipe, seed, samples.ids),
+        *(loop, recipe, seed, samples.ids, further),
         *(torch.__version__, device_name(device), torch.get_num_threads()),
     ]
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()

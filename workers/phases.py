@@ -45,6 +45,7 @@ class Bench:
     split: Split | None
     holdout: Holdout
     parent: nn.Module | None
+    begins_with: str | None  # the digest of the parent's weights
     place_for: partial[Resume]
 
     def __init__(self, progress: Progress) -> None:
@@ -62,11 +63,12 @@ class Bench:
         self.place_for = partial(
             place_for, recipe=recipe, seed=seed, samples=self.samples, device=self.device
         )
-        self.parent = self.split = None
+        self.parent = self.split = self.begins_with = None
         if parent is not None and forget is not None:
             gone = self.pool.named(said.ids_in(forget))
             self.split = Split(gone, self.samples, self.holdout.validation)
             self.parent = self.loaded(parent)
+            self.begins_with = weights.digest(Path(parent))
         return {"device": device_name(self.device), "threads": torch.get_num_threads()}
 
     def train(self, *, out: str) -> dict[str, Any]:
@@ -124,16 +126,12 @@ class Bench:
         assert self.split is not None
         known = said.table_of(steering, self.split.forget)
         aims = {} if known is None or route not in STEERED else {"targets": targets(known)}
-        going = {"resume": self.place_for(route, out)} if route in RESUMABLE else {}
+        begins = (self.begins_with, self.split.forget.ids, [aim.tolist() for aim in aims.values()])
+        going = {"resume": self.place_for(route, out, *begins)} if route in RESUMABLE else {}
+        knobs: dict[str, Any] = aims | going
         started = time.monotonic()
         unlearned = METHODS[route](
-            self.parent,
-            self.split,
-            self.recipe,
-            seed=self.seed,
-            progress=self.progress,
-            **aims,
-            **going,
+            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress, **knobs
         )
         seconds = time.monotonic() - started
         return {

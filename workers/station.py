@@ -4,12 +4,13 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import clock
 from app.config import Settings, settings
 from app.db import connect, sessions_of
 from app.queue import CeleryQueue, Queue
@@ -28,7 +29,7 @@ class Station:
     queue: Queue
     name: str = field(default_factory=lambda: os.environ.get(NAME) or socket.gethostname())
     incarnation: UUID = field(default_factory=uuid4)
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = clock.now
 
 
 @cache

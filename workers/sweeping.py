@@ -73,7 +73,7 @@ def lapse(station: Station) -> None:
 
 
 def escalate(station: Station) -> None:
-    """Have due dates that are near or past stand in the ledger and in the log, once each."""
+    """Have the ledger and the log tell, once each, of due dates near, past or out of reach."""
     with transaction(station.sessions) as session:
         marked = clocks.escalate(session, now=station.clock())
     for request_id, urgency in marked:

@@ -142,7 +142,8 @@ def list_deletion_requests(
     state: Annotated[RequestState | None, Query(description="Only those in this state.")] = None,
     external_id: Annotated[str | None, Query(description="Only the one with this id.")] = None,
     at_risk: Annotated[
-        bool | None, Query(description="Only those whose due date is near or past; or not those.")
+        bool | None,
+        Query(description="Only those whose due date is near, past or out of reach; or not those."),
     ] = None,
 ) -> DeletionRequestPage:
     """Requests, newest first."""

@@ -4,13 +4,14 @@ What does not wait for anything is `async`: FastAPI calls the rest in a thread, 
 """
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated
 
 from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
+from app import clock
 from app.config import Settings
 from app.db import transaction
 from app.queue import Queue
@@ -39,7 +40,7 @@ async def get_settings(request: Request) -> Settings:
 
 async def get_now() -> datetime:
     """The time of this request; tests replace it."""
-    return datetime.now(UTC)
+    return clock.now()
 
 
 async def spooled_body(request: Request) -> AsyncIterator[IO[bytes]]:

@@ -73,7 +73,9 @@ def backlog(session: Session, now: datetime) -> Iterator[Metric]:
         age.add_metric([model, "jobs"], (now - since).total_seconds())
     late = gauge("lacuna_requests_overdue", "Open requests whose due date is past.")
     late.add_metric([], measures.overdue(session, now=now))
-    yield from (owed, slack, age, late)
+    missed = gauge("lacuna_requests_predicted_late", "Open requests that will miss their due date.")
+    missed.add_metric([], measures.predicted_late(session, now=now))
+    yield from (owed, slack, age, late, missed)
 
 
 def work(session: Session) -> Iterator[Metric]:

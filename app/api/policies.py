@@ -24,7 +24,9 @@ class PolicyFields(BaseModel):
         1, description="Wait for so many requests; a due date comes first all the same."
     )
     due_margin_seconds: Seconds = Field(
-        86_400.0, description="Start so long before the earliest due date."
+        86_400.0,
+        description="End so long before the earliest due date, by what the last jobs took; "
+        "start so long before it while fewer than three were measured.",
     )
     route: Literal["auto", "hamu", "nabla_tau", "retrain"] = Field(
         "auto", description="`auto` decides by measured hardness and cost; else always this route."

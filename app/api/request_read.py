@@ -67,7 +67,7 @@ class DeletionRequestRead(BaseModel):
         description="By when it must be answered (GDPR, article 12(3); CCPA, section 7021(b))."
     )
     extension: ExtensionRead | None = Field(description="Why it is due later than at first.")
-    at_risk: bool = Field(description="Open, and its due date is near or past.")
+    at_risk: bool = Field(description="Open, and its due date is near, past or out of reach.")
     overdue: bool = Field(description="Open, and its due date is past.")
     finished_at: datetime | None = Field(description="When it came to its end.")
     erasures: list[ErasureRead] = Field(description="One per model that saw any of the samples.")

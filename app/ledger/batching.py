@@ -8,7 +8,16 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
-from app.ledger import jobs, model_lines, references, riders, starting, training_logs, versions
+from app.ledger import (
+    durations,
+    jobs,
+    model_lines,
+    references,
+    riders,
+    starting,
+    training_logs,
+    versions,
+)
 from app.ledger.policy import Policy
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState
@@ -38,7 +47,8 @@ def batch(session: Session, model_id: UUID, *, now: datetime, flush: bool = Fals
     erasures = clear_unneeded(session, line, waiting, parent, now=now)
     if not erasures:
         return None
-    if not (flush or time_has_come(erasures, Policy.of(line.policy), now=now)):
+    lasting = durations.predicted(durations.measured(session, model_id))
+    if not (flush or time_has_come(erasures, Policy.of(line.policy), lasting=lasting, now=now)):
         return None
     taken = fitting(erasures, parent)
     if not taken:
@@ -102,10 +112,23 @@ def clear_unneeded(
     return needed
 
 
-def time_has_come(erasures: Sequence[Erasure], policy: Policy, *, now: datetime) -> bool:
-    """Whether one of the policy's triggers holds."""
+def latest_start(
+    erasures: Sequence[Erasure], policy: Policy, *, lasting: timedelta = durations.UNKNOWN
+) -> datetime:
+    """When a job that takes so long must begin, to end the policy's margin before any due date."""
     due = min(erasure.due_at for erasure in erasures)
-    if now >= due - timedelta(seconds=policy.due_margin_seconds):
+    return due - lasting - timedelta(seconds=policy.due_margin_seconds)
+
+
+def time_has_come(
+    erasures: Sequence[Erasure],
+    policy: Policy,
+    *,
+    now: datetime,
+    lasting: timedelta = durations.UNKNOWN,
+) -> bool:
+    """Whether one of the policy's triggers holds, for a job that is predicted to take so long."""
+    if now >= latest_start(erasures, policy, lasting=lasting):
         return True
     if len({erasure.request_id for erasure in erasures}) < policy.min_subjects:
         return False

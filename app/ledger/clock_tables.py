@@ -19,6 +19,7 @@ class Urgency(StrEnum):
     ELAPSED_75 = "elapsed_75"
     ELAPSED_90 = "elapsed_90"
     AT_RISK = "at_risk"  # nearer than the margin of a model's policy
+    PREDICTED_LATE = "predicted_late"  # by what the model's last jobs took
     OVERDUE = "overdue"
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import law
 from app.errors import Conflict, IllegalTransition
-from app.ledger import entries, requests
+from app.ledger import durations, entries, requests
 from app.ledger.clock_tables import DueMark, Extension, Urgency
 from app.ledger.policy import Policy
 from app.ledger.reasons import ExtensionReason
@@ -21,7 +21,7 @@ from app.ledger.tables import DeletionRequest, Erasure, Model
 
 # Per cent of a request's time after which it is escalated, however much is left of it.
 STAGES = {Urgency.ELAPSED_50: 50, Urgency.ELAPSED_75: 75, Urgency.ELAPSED_90: 90}
-URGENT = (Urgency.AT_RISK, Urgency.OVERDUE)
+URGENT = (Urgency.AT_RISK, Urgency.PREDICTED_LATE, Urgency.OVERDUE)
 
 
 class AlreadyExtended(Conflict):
@@ -40,7 +40,7 @@ class FirstPeriodOver(Conflict):
 class Clock:
     """How the due date of a request stands."""
 
-    at_risk: bool = False  # also when it is overdue
+    at_risk: bool = False  # also when it is predicted to be late, or is overdue
     overdue: bool = False
     extension: Extension | None = None
 
@@ -111,7 +111,11 @@ def state_extension(session: Session, extension: Extension) -> None:
 def escalate(session: Session, *, now: datetime) -> Sequence[tuple[UUID, Urgency]]:
     """Mark open requests by how far their time has run; returns those that were not marked yet."""
     found = {urgency: gone(percent, now) for urgency, percent in STAGES.items()}
-    found |= {Urgency.AT_RISK: near(now), Urgency.OVERDUE: past(now)}
+    found |= {
+        Urgency.AT_RISK: near(now),
+        Urgency.PREDICTED_LATE: unreachable(session, now),
+        Urgency.OVERDUE: past(now),
+    }
     marked = [
         mark
         for urgency, which in found.items()
@@ -141,6 +145,14 @@ def gone(percent: int, now: datetime) -> Select[UUID, datetime]:
 def past(now: datetime) -> Select[UUID, datetime]:
     """Open requests whose due date is over."""
     return open_requests().where(DeletionRequest.due_at < now)
+
+
+def unreachable(session: Session, now: datetime) -> Select[UUID, datetime]:
+    """Open requests with an erasure whose job is predicted to end after the due date."""
+    late = exists().where(
+        Erasure.request_id == DeletionRequest.id, durations.too_late(session, now=now)
+    )
+    return open_requests().where(late)
 
 
 def near(now: datetime) -> Select[UUID, datetime]:
@@ -220,7 +232,7 @@ def of(session: Session, found: Iterable[DeletionRequest]) -> dict[UUID, Clock]:
     }
     return {
         key: Clock(
-            at_risk=bool({(key, Urgency.AT_RISK), (key, Urgency.OVERDUE)} & marks),
+            at_risk=any((key, urgency) in marks for urgency in URGENT),
             overdue=(key, Urgency.OVERDUE) in marks,
             extension=extended.get(key),
         )

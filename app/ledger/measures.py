@@ -8,6 +8,7 @@ from sqlalchemy import Row, case, func, select, text
 from sqlalchemy.orm import Session
 
 from app.ledger import tree
+from app.ledger.clock_tables import DueMark, Urgency
 from app.ledger.jobs import free
 from app.ledger.log_tables import LedgerEntry, PendingEntry
 from app.ledger.states import (
@@ -64,6 +65,22 @@ def overdue(session: Session, *, now: datetime) -> int:
     return session.scalars(
         select(func.count(DeletionRequest.id)).where(
             DeletionRequest.state.not_in(FINAL_REQUEST_STATES), DeletionRequest.due_at < now
+        )
+    ).one()
+
+
+def predicted_late(session: Session, *, now: datetime) -> int:
+    """Open requests whose due date is to come, and was said to be missed by what jobs take."""
+    return session.scalars(
+        select(func.count(DeletionRequest.id))
+        .join(
+            DueMark,
+            (DueMark.request_id == DeletionRequest.id) & (DueMark.due_at == DeletionRequest.due_at),
+        )
+        .where(
+            DueMark.urgency == Urgency.PREDICTED_LATE,
+            DeletionRequest.state.not_in(FINAL_REQUEST_STATES),
+            DeletionRequest.due_at >= now,
         )
     ).one()
 

@@ -23,6 +23,7 @@ class EventType(StrEnum):
     REQUEST_ELAPSED_75 = "deletion_request.elapsed_75"
     REQUEST_ELAPSED_90 = "deletion_request.elapsed_90"
     REQUEST_AT_RISK = "deletion_request.at_risk"
+    REQUEST_PREDICTED_LATE = "deletion_request.predicted_late"
     REQUEST_OVERDUE = "deletion_request.overdue"
     REQUEST_COMPLETED = "deletion_request.completed"
     REQUEST_COMPLETED_NO_DATA = "deletion_request.completed_no_data"

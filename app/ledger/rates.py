@@ -1,7 +1,9 @@
 """How fast callers may ask, kept in Postgres so that all processes of the API count together.
 
 A generic cell rate algorithm (ITU-T I.371): a caller's row holds when its bucket will have run
-empty again. One statement reads and fills it, so that two requests never pass for one.
+empty again. One statement reads and fills it, so that two requests never pass for one. A bucket
+that is fuller than it can get was filled before the clock was set back: it counts as empty, or its
+caller would be refused until the clock is there again. Clocks that merely differ come nowhere near.
 """
 
 from dataclasses import dataclass
@@ -18,8 +20,11 @@ FILL = text(
     """
     INSERT INTO rate_buckets AS bucket (caller, empty_at)
     VALUES (:caller, CAST(:now AS timestamptz) + :used)
-    ON CONFLICT (caller) DO UPDATE SET empty_at = greatest(bucket.empty_at, :now) + :used
-    WHERE greatest(bucket.empty_at, :now) + :used <= :limit
+    ON CONFLICT (caller) DO UPDATE
+    SET empty_at = :used + CASE WHEN bucket.empty_at < :absurd
+        THEN greatest(bucket.empty_at, :now) ELSE :now END
+    WHERE :used + CASE WHEN bucket.empty_at < :absurd
+        THEN greatest(bucket.empty_at, :now) ELSE :now END <= :limit
     RETURNING empty_at
     """
 )
@@ -51,6 +56,10 @@ class Allowance:
         """For how long one of them fills the bucket."""
         return timedelta(seconds=self.seconds / self.burst)
 
+    def absurd(self, now: datetime) -> datetime:
+        """A bucket that is to run empty only then was not filled by this clock."""
+        return now + timedelta(seconds=2 * self.seconds)
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -68,7 +77,8 @@ def spend(
     used, limit = allowance.each * cost, now + timedelta(seconds=allowance.seconds)
     if cost > allowance.burst:
         return Standing(granted=False, left=0, seconds=ceil(allowance.seconds))
-    empty_at = session.scalar(FILL, {"caller": caller, "now": now, "used": used, "limit": limit})
+    told = {"caller": caller, "now": now, "used": used, "limit": limit}
+    empty_at = session.scalar(FILL, told | {"absurd": allowance.absurd(now)})
     if empty_at is not None:
         return Standing(
             granted=True,
@@ -83,7 +93,11 @@ def left(
 ) -> Standing:
     """Whether so many would be granted, and what is left of the allowance; takes nothing."""
     used, limit = allowance.each * cost, now + timedelta(seconds=allowance.seconds)
-    known = session.scalar(select(RateBucket.empty_at).where(RateBucket.caller == caller))
+    known = session.scalar(
+        select(RateBucket.empty_at).where(
+            RateBucket.caller == caller, RateBucket.empty_at < allowance.absurd(now)
+        )
+    )
     full_until = max(known or now, now)
     wait = ceil((full_until + used - limit).total_seconds())
     return Standing(

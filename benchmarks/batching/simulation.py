@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from app.bitmap import Bitmap
 from app.law import Law, dates
-from app.ledger import batching
+from app.ledger import batching, durations
 from app.ledger.policy import Policy
 from app.ledger.tables import Erasure, ModelVersion
 from models.decision import Budgets, Costs, Route, decide, expected_escalation
@@ -51,6 +51,7 @@ class Line:
     exact: Bitmap  # the last exact version's
     rounds: int = 0
     sent_back: deque[bool] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
+    took: deque[timedelta] = field(default_factory=lambda: deque(maxlen=durations.LOOK_BACK))
 
 
 @dataclass
@@ -105,19 +106,25 @@ def simulate(policy: Policy, world: World, seed: int) -> Outcome:
     while upcoming or waiting:
         while upcoming and upcoming[0].created_at <= now:
             waiting.append(upcoming.popleft())
-        if waiting and batching.time_has_come(waiting, policy, now=now):
+        lasting = durations.predicted(line.took)
+        if waiting and batching.time_has_come(waiting, policy, now=now, lasting=lasting):
             taken = batching.fitting(waiting, ModelVersion(training_set=line.training_set))
             spent = carry_out(line, batching.union(taken), policy, fate, world.escalated)
+            line.took.append(spent * RETRAIN)
             now += spent * RETRAIN
             note(outcome, taken, spent, now)
             waiting = waiting[len(taken) :]
         else:
-            now = min(next_looks(waiting, upcoming, policy, now))
+            now = min(next_looks(waiting, upcoming, policy, lasting, now))
     return outcome
 
 
 def next_looks(
-    waiting: Sequence[Erasure], upcoming: Sequence[Erasure], policy: Policy, now: datetime
+    waiting: Sequence[Erasure],
+    upcoming: Sequence[Erasure],
+    policy: Policy,
+    lasting: timedelta,
+    now: datetime,
 ) -> Iterator[datetime]:
     """When the answer may be another: somebody comes, or the oldest has waited or is nearly due.
 
@@ -127,7 +134,7 @@ def next_looks(
         yield upcoming[0].created_at
     for oldest in waiting[:1]:
         waited = oldest.created_at + timedelta(seconds=policy.max_wait_seconds)
-        nearly_due = oldest.due_at - timedelta(seconds=policy.due_margin_seconds)
+        nearly_due = batching.latest_start([oldest], policy, lasting=lasting)
         yield from (moment for moment in (waited, nearly_due) if moment > now)
 
 

@@ -30,5 +30,5 @@ METHODS: dict[str, Method] = {
     "ssd": ssd,
 }
 
-RESUMABLE = ("retrain",)  # those that go on where they were killed, given a `resume`
+RESUMABLE = ("hamu", "retrain")  # those that go on where they were killed, given a `resume`
 STEERED = ("hamu", "nabla_tau")  # those that take a target per sample, as `targets`

@@ -15,12 +15,12 @@ from models.training import device_of
 from models.unlearning.contract import Diverged, Stop, Trace, Unlearned
 from models.unlearning.gradients import (
     batch_losses,
-    full_batches,
     movable,
     require_both_sets,
     working_copy,
 )
 from models.unlearning.logits import Logits, class_logits
+from models.unlearning.shuffled import full_batches
 
 COLUMNS = ("divergence", "retain_loss")
 

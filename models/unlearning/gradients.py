@@ -1,12 +1,11 @@
 """Losses and gradients of a batch, with the checks that every method needs."""
 
-from collections.abc import Iterator
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from models.data import Samples, Split, endless_row_batches
+from models.data import Samples, Split
 from models.recipe import Recipe
 from models.training import device_of
 
@@ -34,13 +33,6 @@ def require_both_sets(split: Split) -> None:
         raise ValueError("the forget set is empty")
     if len(split.retain) == 0:
         raise ValueError("the retain set is empty: there is nothing to keep, so delete the network")
-
-
-def full_batches(count: int, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
-    """Endless shuffled places 0..count-1, always min(size, count): a short last batch is noise."""
-    size = min(size, count)
-    batches = endless_row_batches(count, size, generator=generator)
-    return (rows for rows in batches if len(rows) == size)
 
 
 def batch_losses(

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from models.data import Split
 from models.progress import Progress
 from models.recipe import Recipe
+from models.resuming import Resume
 from models.seeding import seeded
 from models.training import device_of, evaluate
 from models.unlearning import blocks as flat
-from models.unlearning.contract import Trace, Unlearned
+from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import (
     movable,
     require_both_sets,
@@ -23,9 +24,12 @@ from models.unlearning.gradients import (
     working_copy,
 )
 from models.unlearning.hamu_pace import Pace
-from models.unlearning.hamu_run import Run, forget
+from models.unlearning.hamu_resuming import Keeper, take_up
+from models.unlearning.hamu_run import LOOK_EVERY, forget
+from models.unlearning.hamu_state import Course, Run
 from models.unlearning.hamu_step import Form
 from models.unlearning.metric import Metric, curvature_of
+from models.unlearning.shuffled import full_batches
 from models.unlearning.targets import Aim, Goal, can_be_confidence, complete, goal_for, rank_matched
 from models.unlearning.team import ALONE, Team
 from models.unlearning.trust import Reach
@@ -66,6 +70,7 @@ def hamu(
     forget_batch: int = 512,
     autocast: torch.dtype | None = None,
     team: Team = ALONE,
+    resume: Resume | None = None,
 ) -> Unlearned:
     """Raise the forget loss to its target and keep the retain loss low.
 
@@ -79,7 +84,8 @@ def hamu(
     `max_norm` (1 in the plain metric, where nothing is given), at most `steps` steps, of which
     `mending` with quota nought after the goal is reached. `trust`: take back steps that overshoot.
 
-    `team`: see `hamu_distributed`.
+    `team`: see `hamu_distributed`. `resume`: where the state is left between steps; a run that was
+    killed goes on from there to the same bits. Several processes cannot: that is a `ValueError`.
 
     When to stop for harm: when the moving average of the predicted retain change, less `price`
     times the predicted forget gain, has been above nought for `patience` steps (S2).
@@ -88,6 +94,8 @@ def hamu(
     mending=0, patience=steps`.
     """
     require_both_sets(split)
+    if resume is not None and team.size > 1:
+        raise ValueError("a team of several processes cannot go on where it was killed")
     kind = Metric(metric)
     slow, fast = RATES[kind]
     slow, fast = slow if rate is None else rate, fast if most_rate is None else most_rate
@@ -114,16 +122,40 @@ def hamu(
         team=team,
     )
     with seeded(seed) as generator:
-        stop = forget(
+        stop = _carried_out(
             run,
+            _course(split, batch_size, forget_batch, generator),
             steps=steps,
-            batch_size=batch_size,
-            forget_batch=forget_batch,
-            generator=generator,
             progress=progress,
+            resume=resume,
         )
     trace = Trace(stop, len(run.log["share"]), run.passes, columns=run.log, notes=tuple(run.notes))
     return Unlearned(student, trace)
+
+
+def _course(split: Split, batch_size: int, forget_batch: int, generator: torch.Generator) -> Course:
+    """The beginning; a forget set that fits into one batch needs no shuffling."""
+    forget, retain = len(split.forget), len(split.retain)
+    return Course(
+        generator=generator,
+        forget_rows=None
+        if forget <= forget_batch
+        else full_batches(forget, forget_batch, generator=generator),
+        retain_rows=full_batches(retain, batch_size, generator=generator),
+        since=LOOK_EVERY,
+    )
+
+
+def _carried_out(
+    run: Run, course: Course, *, steps: int, progress: Progress, resume: Resume | None
+) -> Stop:
+    """All steps, from where an earlier run was killed if it left anything."""
+    if resume is None:
+        return forget(run, course, steps=steps, progress=progress)
+    take_up(resume, run, course)
+    stop = forget(run, course, steps=steps, progress=progress, keeper=Keeper(resume))
+    resume.over()
+    return stop
 
 
 def _goal(

@@ -1,21 +1,17 @@
 """HAMU's loop: look where the forget set stands, accept or take back, plan, move."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import repeat
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.data import Samples, Split
+from models.data import Samples
 from models.progress import Progress
-from models.recipe import Recipe
 from models.training import evaluate
 from models.unlearning import blocks as flat
-from models.unlearning.blocks import Blocks
 from models.unlearning.contract import Stop
-from models.unlearning.gradients import batch_losses, full_batches, gradient
-from models.unlearning.hamu_pace import Pace, next_plan
+from models.unlearning.gradients import batch_losses, gradient
+from models.unlearning.hamu_pace import next_plan
+from models.unlearning.hamu_resuming import Keeper
+from models.unlearning.hamu_state import COLUMNS, Course, Run
 from models.unlearning.hamu_step import (
     NO_GRADIENT,
     Floats,
@@ -24,107 +20,48 @@ from models.unlearning.hamu_step import (
     cosines,
     thresholds,
 )
-from models.unlearning.metric import Curvature, precondition
+from models.unlearning.metric import precondition
 from models.unlearning.targets import Aim, Goal, Standing, owed, standing
-from models.unlearning.team import Team, add_up, assemble, part
-from models.unlearning.trust import KEPT_PROMISE, Harm, Reach, after_step, further, nearer
+from models.unlearning.team import add_up, assemble, part
+from models.unlearning.trust import KEPT_PROMISE, after_step, further, nearer
 
 FAILURES = 10  # steps taken back in a row before it is given up
 LOOK_EVERY = 5  # steps between two looks at a forget set that is larger than its batch
 
-COLUMNS = (
-    "kappa",
-    "cosine",
-    "easy_threshold",
-    "hard_threshold",
-    "share",
-    "capacity",
-    "rate",
-    "direct_share",
-    "promised_gain",
-    "realised_gain",
-    "promised_retain_change",
-    "forget_loss",
-    "retain_loss",
-    "owed",
-    "harm",
-    "harm_average",
-    "shortfall",
-    "undone",
-)
-
-
-@dataclass
-class Run:
-    """What steps need, and what they change.
-
-    `good`: the weights of the last look that was accepted. `calm`: the same, before harm was
-    predicted. `last`: where the forget set stood then. `promised`: forget gain promised since.
-    """
-
-    network: nn.Module
-    split: Split
-    recipe: Recipe
-    blocks: Blocks
-    goal: Goal
-    pace: Pace
-    curvature: Curvature
-    trust: bool
-    max_norm: float | None
-    price: float
-    patience: int
-    mending: int
-    autocast: torch.dtype | None
-    reach: Reach
-    good: Tensor
-    calm: Tensor
-    team: Team
-    last: Standing | None = None
-    harm: Harm = field(default_factory=Harm)
-    promised: float = 0.0
-    mended: int = 0
-    passes: int = 0
-    notes: list[str] = field(default_factory=list)
-    log: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
-
 
 def forget(
-    run: Run,
-    *,
-    steps: int,
-    batch_size: int,
-    forget_batch: int,
-    generator: torch.Generator,
-    progress: Progress,
+    run: Run, course: Course, *, steps: int, progress: Progress, keeper: Keeper | None = None
 ) -> Stop:
-    """Take steps until there is a reason to stop; the network then has the last good weights.
+    """Take steps until there is a reason to stop; the network then has the last good weights."""
+    while course.step < steps:
+        stop = turn(run, course, course.step / steps, progress)
+        if stop is not None:
+            return stop
+        course.step += 1
+        if keeper is not None:
+            keeper.keep(run, course)
+    stop, _ = look(run, standing(run.goal, all_forget_losses(run), before=run.last))
+    return stop or Stop.BUDGET
+
+
+def turn(run: Run, course: Course, share: float, progress: Progress) -> Stop | None:
+    """A look where one is due, and a step where nothing is to be taken back.
 
     A forget set that fits into one batch is used whole, and looked at before every step for
     nothing: the losses that give the gradient also say where it stands.
     """
-    whole = len(run.split.forget) <= forget_batch
-    every = 1 if whole else LOOK_EVERY
-    forget_rows = _rows(run.split.forget, forget_batch, whole=whole, generator=generator)
-    retain_rows = full_batches(len(run.split.retain), batch_size, generator=generator)
-    since = every
-    for step in range(steps):
-        rows = next(forget_rows)
-        losses = part_losses(run, run.split.forget, rows)
-        if since >= every:
-            seen = whole_losses(run, losses, rows) if whole else all_forget_losses(run)
-            stop, accepted = look(run, standing(run.goal, seen, before=run.last))
-            if stop is not None:
-                return stop
-            if not accepted:
-                continue
-            since = 0
-        since += 1
-        _announce(run, step / steps, progress)
-        stop = take_step(run, losses, rows, next(retain_rows))
-        if stop is not None:
+    whole = course.forget_rows is None
+    rows = everyone(run) if course.forget_rows is None else next(course.forget_rows)
+    losses = part_losses(run, run.split.forget, rows)
+    if course.since >= (1 if whole else LOOK_EVERY):
+        seen = whole_losses(run, losses, rows) if whole else all_forget_losses(run)
+        stop, accepted = look(run, standing(run.goal, seen, before=run.last))
+        if stop is not None or not accepted:
             return stop
-    stop, _ = look(run, standing(run.goal, all_forget_losses(run), before=run.last))
-    return stop or Stop.BUDGET
+        course.since = 0
+    course.since += 1
+    _announce(run, share, progress)
+    return take_step(run, losses, rows, next(course.retain_rows))
 
 
 def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
@@ -211,12 +148,9 @@ def _reason_not_to(run: Run, plan: Plan) -> Stop | None:
     return None
 
 
-def _rows(
-    samples: Samples, size: int, *, whole: bool, generator: torch.Generator
-) -> Iterator[Tensor]:
-    if whole:
-        return repeat(torch.arange(len(samples)))
-    return full_batches(len(samples), size, generator=generator)
+def everyone(run: Run) -> Tensor:
+    """The places of the whole forget set."""
+    return torch.arange(len(run.split.forget))
 
 
 def part_losses(run: Run, samples: Samples, rows: Tensor) -> Tensor:
@@ -234,11 +168,11 @@ def whole_losses(run: Run, losses: Tensor, rows: Tensor) -> Tensor:
 
 def all_forget_losses(run: Run) -> Tensor:
     """`[F]`: the losses of the whole forget set, by a pass of its own."""
-    everyone = torch.arange(len(run.split.forget))
-    own = part(run.team, everyone)
+    rows = everyone(run)
+    own = part(run.team, rows)
     samples = run.split.forget.take(own) if run.team.size > 1 else run.split.forget
     losses = evaluate(run.network, samples, run.recipe.losses).to(run.goal.targets)
-    return assemble(run.team, losses, own, len(everyone))
+    return assemble(run.team, losses, own, len(rows))
 
 
 def _announce(run: Run, share: float, progress: Progress) -> None:

@@ -26,6 +26,7 @@ from tests.faults import crowd
 
 T = TypeVar("T")
 PATIENCE = 120.0
+SMALL = "2m"
 SHORT = {
     "LACUNA_RECIPES": "tests.faults.crowd:recipe",
     "LACUNA_LEASE_SECONDS": "3",
@@ -65,6 +66,12 @@ class Rig:
         fresh = self.order.with_suffix(".new")
         fresh.write_text(f"{point} {how}")
         fresh.rename(self.order)
+
+    def set_clocks(self, *, off_by: float) -> None:
+        """Have the whole stack's clocks go wrong by so many seconds; by nought: right again."""
+        fresh = self.folder / "off_by.new"
+        fresh.write_text(str(off_by))
+        fresh.rename(self.folder / "off_by")
 
     @property
     def obeyed(self) -> int | None:
@@ -175,7 +182,11 @@ def lacuna(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def surroundings(folder: Path) -> dict[str, str]:
     """An environment in which short leases run out soon, and orders to crash are obeyed."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("LACUNA_")}
-    told = {"LACUNA_DATA_DIR": str(folder), "LACUNA_CRASH_AT": f"@{folder / 'order'}"}
+    told = {
+        "LACUNA_DATA_DIR": str(folder),
+        "LACUNA_CRASH_AT": f"@{folder / 'order'}",
+        "LACUNA_CLOCK_OFF_BY": str(folder / "off_by"),
+    }
     return {**ours, **of_python(), **SHORT, **told}
 
 
@@ -186,6 +197,17 @@ def folder_for_a_stack() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder / "data"
     shutil.rmtree(folder)
+
+
+@contextmanager
+def on_a_small_disk(store: Path) -> Iterator[None]:
+    """The store on a disk of its own that can be filled, where we may mount one."""
+    store.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(store)]
+    mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    yield
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(store)], check=True)
 
 
 @contextmanager

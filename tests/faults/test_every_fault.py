@@ -1,86 +1,20 @@
-"""Every crash point, and what else happens to a stack: nothing is lost and nothing comes twice."""
+"""Every crash point, and every program: nothing is lost and nothing comes twice."""
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import psutil
-import psycopg
 import pytest
 import redis
-from sqlalchemy import make_url, text
 
 from app import crashing
 from app.cli import data_folder
-from app.db import connect, sessions_of, transaction
 from app.queue import RUN_JOB, CeleryQueue
-from tests.faults.rig import Rig, folder_for_a_stack, running
+from tests.faults.rig import Rig
 from tests.faults.table import Table
-from tests.workers.receiver import Receiver, receiving
+from tests.faults.trying import carry_out, stalled
+from tests.workers.receiver import Receiver
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.txt"
-LEASE_OF_A_WEBHOOK = 90.0  # a courier that was killed keeps its webhook so long
-Done = Callable[[Rig], None]
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
-def rig(receiver: Receiver) -> Iterator[Rig]:
-    with folder_for_a_stack() as folder, running(folder) as rig:
-        body = {"url": receiver.url, "events": ["deletion_request.completed"]}
-        rig.call("POST", "/v1/webhooks", json=body)
-        yield rig
-
-
-@pytest.fixture(scope="module")
-def table() -> Table:
-    return Table(Path(os.environ.get("LACUNA_FAULT_TABLE", RESULTS)))
-
-
-def carry_out(
-    rig: Rig, table: Table, receiver: Receiver, fault: str, done: Done, *, versions: int = 1
-) -> None:
-    """Forget a person while something is done to the stack; then look at what is left."""
-    rig.forget_orders()
-    before, started = rig.live("first"), time.monotonic()
-    heard = len(set(receiver.ids))
-    done(rig)
-    request = rig.ask()
-    rig.until(lambda: rig.completed(request))
-    seconds = time.monotonic() - started
-    rig.until(lambda: at_rest(rig))
-    rig.until(lambda: len(set(receiver.ids)) > heard, seconds=LEASE_OF_A_WEBHOOK + 60)
-    if rig.order.exists():  # nobody came by: try no other fault with it
-        rig.forget_orders()
-        pytest.fail(f"nobody passed {fault}")
-    after, held = rig.live("first"), rig.broken()
-    table.add(fault, held, versions=f"{before} -> {after}", seconds=seconds)
-    assert set(held.values()) == {"ok"}
-    assert after == before + versions
-
-
-def at_rest(rig: Rig) -> bool:
-    """Whether everything is purged and signed that is to be."""
-    return sql(rig, "SELECT count(*) FROM ledger_pending") == 0 and not sql(
-        rig, "SELECT count(*) FROM model_versions WHERE state = 'withdrawn'"
-    )
-
-
-def sql(rig: Rig, query: str) -> int:
-    engine = connect(data_folder.environment(rig.folder)["LACUNA_DATABASE_URL"])
-    with transaction(sessions_of(engine)) as session:
-        found = session.execute(text(query)).scalar_one()
-    engine.dispose()
-    return int(found)
-
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
 
 # These are passed when a first version is trained, or references are: they are tried there.
 OTHERWISE = {
@@ -169,89 +103,3 @@ def test_a_worker_that_stalls_past_its_lease_and_wakes(
 ) -> None:
     stood = stalled(rig, table, receiver, "publish.after_store", lambda rig: None)
     assert stood.is_running()
-
-
-def stalled(
-    rig: Rig, table: Table, receiver: Receiver, point: str, meanwhile: Done
-) -> psutil.Process:
-    """Stop whoever passes a point, do something, and let it go on after its lease."""
-    rig.forget_orders()
-    before = rig.live("first")
-    rig.crash_at(point, "SIGSTOP")
-    request = rig.ask()
-    stood = psutil.Process(rig.until(lambda: rig.obeyed))
-    meanwhile(rig)
-    if point == "publish.after_store":
-        rig.until(lambda: rig.completed(request))  # by another worker
-    stood.resume()
-    rig.until(lambda: rig.completed(request))
-    rig.until(lambda: at_rest(rig))
-    held = rig.broken()
-    after = rig.live("first")
-    table.add(
-        f"SIGSTOP at {point}, {meanwhile.__doc__ or 'a lease that runs out, SIGCONT'}",
-        held,
-        versions=f"{before} -> {after}",
-        seconds=0,
-    )
-    assert set(held.values()) == {"ok"}
-    assert after == before + 1
-    return stood
-
-
-def test_a_connection_that_is_cut_in_the_commit(rig: Rig, table: Table, receiver: Receiver) -> None:
-    def cut(rig: Rig) -> None:
-        """all connections cut"""
-        sql(
-            rig,
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        )
-
-    stalled(rig, table, receiver, "publishing.before_commit", cut)
-
-
-def test_a_database_that_is_killed_in_the_commit(
-    rig: Rig, table: Table, receiver: Receiver
-) -> None:
-    def kill(rig: Rig) -> None:
-        """PostgreSQL killed"""
-        postgres = rig.process("postgres")
-        os.killpg(postgres.pid, signal.SIGKILL)
-        rig.until(lambda: answers(rig))
-
-    stalled(rig, table, receiver, "publishing.before_commit", kill)
-
-
-def answers(rig: Rig) -> bool:
-    url = make_url(data_folder.environment(rig.folder)["LACUNA_DATABASE_URL"])
-    try:
-        psycopg.connect(host=str(url.query["host"]), user="postgres", dbname="lacuna").close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def test_weights_that_are_cut_short_in_the_store(
-    rig: Rig, table: Table, receiver: Receiver
-) -> None:
-    def truncate(rig: Rig) -> None:
-        """weights truncated"""
-        newest = max((rig.folder / "store").rglob("*.safetensors"), key=lambda p: p.stat().st_mtime)
-        os.truncate(newest, 100)
-
-    stalled(rig, table, receiver, "store.before_read_back", truncate)
-
-
-def test_a_disk_that_is_full(rig: Rig, table: Table, receiver: Receiver) -> None:
-    def fill(rig: Rig) -> None:
-        """no file may grow past 4 kB, for a while"""
-        stood = psutil.Process(rig.until(lambda: rig.obeyed))
-        _, most = stood.rlimit(psutil.RLIMIT_FSIZE)
-        stood.rlimit(psutil.RLIMIT_FSIZE, (4096, most))
-        stood.resume()
-        time.sleep(5)
-        if stood.is_running():
-            stood.rlimit(psutil.RLIMIT_FSIZE, (most, most))
-
-    stalled(rig, table, receiver, "assessing.after_commit", fill)

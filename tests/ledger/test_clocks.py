@@ -151,7 +151,9 @@ def test_each_urgency_of_each_due_date_is_stated_once(
     kinds = session.scalars(
         select(LedgerEntry.kind).where(LedgerEntry.machine == "due_mark").order_by(LedgerEntry.id)
     ).all()
-    assert kinds == [f"deletion_request.{urgency}" for urgency in Urgency]
+    foretold = {Urgency.PREDICTED_LATE}  # which takes past jobs: tests/ledger/test_durations.py
+    told = [urgency for urgency in Urgency if urgency not in foretold]
+    assert kinds == [f"deletion_request.{urgency}" for urgency in told]
 
 
 @pytest.mark.parametrize(

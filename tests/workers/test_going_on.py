@@ -1,28 +1,43 @@
-"""A job whose child is killed in mid-training ends with the weights of one that never was."""
+"""A job whose child is killed in mid-loop ends with the weights of one that never was."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import torch
 from sqlalchemy import select
+from torch import nn
 
 from app.db import transaction
-from app.ledger import datasets, imports, jobs, model_lines
+from app.ledger import batching, datasets, imports, jobs, model_lines
 from app.ledger.policy import Policy
 from app.ledger.states import JobState
-from app.ledger.tables import Job, ModelVersion
+from app.ledger.tables import Job, Model, ModelVersion
 from models import weights
+from models.data import Split
 from models.progress import silent
 from models.seeding import seeded
-from tests.factories import NOW, key_of, make_training
+from models.unlearning.hamu import hamu
+from tests.factories import NOW, key_of, make_request, make_training, make_version
 from tests.workers import tiny
 from workers import running, work_folders
 from workers.station import Station
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the child computes with, and what is compared with it."""
+    monkeypatch.setenv("LACUNA_RECIPES", "tests.workers.tiny:recipe")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
-def job(station: Station) -> Job:
+def line(station: Station) -> Model:
     with transaction(station.sessions) as session:
         dataset = datasets.create(session, "tiny", now=NOW)
         rows = [
@@ -30,21 +45,70 @@ def job(station: Station) -> Job:
             for line, sample_id in enumerate(tiny.pool().ids, start=1)
         ]
         imports.import_samples(session, dataset, rows, now=NOW)
-        line = model_lines.create(
-            session, "tiny", recipe="tiny", dataset=dataset, policy=Policy(), now=NOW
+        policy = Policy(
+            route="hamu", reference_seconds=0.0, canary_share=0.0, on_inconclusive="approve"
         )
+        return model_lines.create(
+            session, "tiny", recipe="tiny", dataset=dataset, policy=policy, now=NOW
+        )
+
+
+@pytest.fixture
+def training(station: Station, line: Model) -> Job:
+    with transaction(station.sessions) as session:
         return make_training(session, line)
 
 
+@pytest.fixture
+def forgetting(station: Station, line: Model, trained: nn.Module, tmp_path: Path) -> Job:
+    """Of the samples of the first person."""
+    weights.save(trained, tmp_path / "first")
+    with transaction(station.sessions) as session:
+        version = make_version(session, line)
+        version.weights_digest = station.store.put(tmp_path / "first")
+        make_request(session, *tiny.pool().ids[: tiny.EACH])
+        job = batching.batch(session, line.id, now=NOW, flush=True)
+        assert job is not None
+        return job
+
+
+@pytest.fixture
+def trained() -> nn.Module:
+    with seeded(0):
+        network = tiny.recipe.build()
+    tiny.recipe.fit(network, tiny.pool(), seed=0, progress=silent)
+    return network
+
+
 def digest_of_a_training(seed: int, path: Path) -> str:
-    """What a training with this seed gives on one thread, as the child has it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """What a training with this seed gives."""
     with seeded(seed):
         network = tiny.recipe.build()
     tiny.recipe.fit(network, tiny.pool(), seed=seed, progress=silent)
-    torch.set_num_threads(before)
     return weights.save(network, path)
+
+
+def digest_of_a_forgetting(trained: nn.Module, seed: int, path: Path) -> str:
+    """What forgetting the first person with this seed gives."""
+    pool = tiny.pool()
+    theirs = torch.arange(len(pool)) < tiny.EACH
+    split = Split(pool.take(theirs), pool.take(~theirs), tiny.holdout().validation)
+    unlearned = hamu(trained, split, tiny.recipe, seed=seed, progress=silent)
+    return weights.save(unlearned.network, path)
+
+
+def killed_and_gone_on(
+    station: Station, job: Job, monkeypatch: pytest.MonkeyPatch, *, at: int
+) -> list[str]:
+    """Run a job twice, first until its child was killed; what that left, by name."""
+    monkeypatch.setenv("LACUNA_CRASH_AT", f"child.progress:{at}")
+    running.run_job(station, job.id)
+    monkeypatch.delenv("LACUNA_CRASH_AT")
+    root = work_folders.all_of(station.settings)
+    left = [path.name for path in root.rglob("*") if path.is_file()]
+    let_it_be_claimed_again(station, job.id)
+    running.run_job(station, job.id)
+    return left
 
 
 def let_it_be_claimed_again(station: Station, job_id: UUID) -> None:
@@ -54,25 +118,35 @@ def let_it_be_claimed_again(station: Station, job_id: UUID) -> None:
 
 
 def test_the_next_attempt_goes_on_to_the_same_weights(
-    station: Station, job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    station: Station, training: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LACUNA_RECIPES", "tests.workers.tiny:recipe")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    root = work_folders.all_of(station.settings)
-
-    monkeypatch.setenv("LACUNA_CRASH_AT", "child.progress:30")
-    running.run_job(station, job.id)
-    monkeypatch.delenv("LACUNA_CRASH_AT")
-    left = [path.name for path in root.rglob("*") if path.is_file()]
-    let_it_be_claimed_again(station, job.id)
-    running.run_job(station, job.id)
+    left = killed_and_gone_on(station, training, monkeypatch, at=30)
 
     with transaction(station.sessions) as session:
-        ended = jobs.get(session, job.id)
+        ended = jobs.get(session, training.id)
         version = session.scalars(select(ModelVersion)).one()
     assert left == ["train.resume"]
-    assert list(root.iterdir()) == []
+    assert list(work_folders.all_of(station.settings).iterdir()) == []
     assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 2)
     assert ended.error is not None
     assert "signal SIGKILL" in ended.error["detail"]
-    assert version.weights_digest == digest_of_a_training(job.seed, tmp_path / "alone")
+    assert version.weights_digest == digest_of_a_training(training.seed, tmp_path / "alone")
+
+
+def test_the_next_attempt_goes_on_forgetting_to_the_same_weights(
+    station: Station,
+    forgetting: Job,
+    trained: nn.Module,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    left = killed_and_gone_on(station, forgetting, monkeypatch, at=80)
+
+    with transaction(station.sessions) as session:
+        ended = jobs.get(session, forgetting.id)
+    assert left == ["hamu.resume"]
+    assert list(work_folders.all_of(station.settings).iterdir()) == []
+    assert (ended.state, ended.attempt) == (JobState.AWAITING_APPROVAL, 2)
+    assert ended.run is not None
+    alone = digest_of_a_forgetting(trained, forgetting.seed, tmp_path / "alone")
+    assert ended.run["weights_digest"] == alone

@@ -1,0 +1,86 @@
+"""What a run of HAMU needs and changes, and where its loop stands."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from models.data import Split
+from models.recipe import Recipe
+from models.unlearning.blocks import Blocks
+from models.unlearning.hamu_pace import Pace
+from models.unlearning.metric import Curvature
+from models.unlearning.shuffled import Shuffled
+from models.unlearning.targets import Goal, Standing
+from models.unlearning.team import Team
+from models.unlearning.trust import Harm, Reach
+
+COLUMNS = (
+    "kappa",
+    "cosine",
+    "easy_threshold",
+    "hard_threshold",
+    "share",
+    "capacity",
+    "rate",
+    "direct_share",
+    "promised_gain",
+    "realised_gain",
+    "promised_retain_change",
+    "forget_loss",
+    "retain_loss",
+    "owed",
+    "harm",
+    "harm_average",
+    "shortfall",
+    "undone",
+)
+
+
+@dataclass
+class Run:
+    """What steps need, and what they change.
+
+    `good`: the weights of the last look that was accepted. `calm`: the same, before harm was
+    predicted. `last`: where the forget set stood then. `promised`: forget gain promised since.
+    """
+
+    network: nn.Module
+    split: Split
+    recipe: Recipe
+    blocks: Blocks
+    goal: Goal
+    pace: Pace
+    curvature: Curvature
+    trust: bool
+    max_norm: float | None
+    price: float
+    patience: int
+    mending: int
+    autocast: torch.dtype | None
+    reach: Reach
+    good: Tensor
+    calm: Tensor
+    team: Team
+    last: Standing | None = None
+    harm: Harm = field(default_factory=Harm)
+    promised: float = 0.0
+    mended: int = 0
+    passes: int = 0
+    notes: list[str] = field(default_factory=list)
+    log: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+
+
+@dataclass
+class Course:
+    """Where the loop stands: how far it is, and which rows come next.
+
+    `forget_rows` is None where the whole forget set is one batch. `since`: steps since the last
+    look; a first one is due at once.
+    """
+
+    generator: torch.Generator
+    forget_rows: Shuffled | None
+    retain_rows: Shuffled
+    since: int
+    step: int = 0
