@@ -29,14 +29,11 @@ from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
 from workers.probing import probe
-from workers.yardstick import SHARE, yardstick
+from workers.yardstick import SHARE, accounted, yardstick
 
 
 class Bench:
-    """One job on the bench: its recipe, its samples, and the network it starts from.
-
-    `place_for`: where a loop that is killed leaves its state.
-    """
+    """One job on the bench: its recipe, its samples, and the network it starts from."""
 
     recipe: Recipe
     seed: int
@@ -45,7 +42,7 @@ class Bench:
     split: Split | None
     holdout: Holdout
     parent: nn.Module | None
-    place_for: partial[Resume]
+    place_for: partial[Resume]  # where a loop that is killed leaves its state
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -151,6 +148,7 @@ class Bench:
         route: str,
         served: str,
         judging: str | None,
+        unasked: str,
         canaries: str,
         may_retrain: bool,
     ) -> dict[str, Any]:
@@ -184,12 +182,14 @@ class Bench:
             judges=voices,
             witnesses=None if known is None else witnesses(known),
             canaries=said.canaries_in(canaries, self.pool),
+            unasked=unasked,
             seed=self.seed,
             thresholds=Thresholds(),
             progress=part(self.progress, SHARE if reference else 0.0, 1.0, ""),
         )
-        return asdict(report) | {
-            "reference_seconds": None if reference is None else reference.seconds,
+        return {
+            **asdict(report),
+            **accounted(reference, judging if voices else None, Path(served)),
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
 

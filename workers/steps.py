@@ -145,12 +145,14 @@ def audit(desk: Desk) -> None:
             job.decision["retrain_seconds"] <= Policy.of(job.model.policy).reference_seconds
         )
         judging = known_scores.lay(desk, session, job, judging=True)
+        unasked = known_scores.why_unasked(session, job)
         canaries = canary_papers.lay(desk, session, job)
     report = desk.ask(
         "audit",
         route=route,
         served=desk.fetched(served),
         judging=judging,
+        unasked=unasked,
         canaries=canaries,
         # A retrain is exact by how it was made; a reference would only be the same again.
         may_retrain=affordable and route != Route.RETRAIN,

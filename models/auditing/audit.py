@@ -10,6 +10,7 @@ from time import perf_counter
 
 from torch import nn
 
+from models.auditing.bands import band
 from models.auditing.canary_report import CanaryReport, Outcome
 from models.auditing.evidence import Doubts, Evidence
 from models.auditing.holdout import constant, copied, suspicion
@@ -17,7 +18,7 @@ from models.auditing.informing import informing, records
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
 from models.auditing.neighbours import Neighbours, Speaker, neighbours
 from models.auditing.reference_attacks import Witnesses
-from models.auditing.report import AuditReport, band, distributions, rocs, utility_table
+from models.auditing.report import AuditReport, distributions, rocs, utility_table
 from models.auditing.riders import Canaries, canary_report, canary_scores
 from models.auditing.signals import (
     Heard,
@@ -47,6 +48,7 @@ def audit(
     judges: Sequence[Said] = (),
     witnesses: Witnesses | None = None,
     canaries: Canaries | None = None,
+    unasked: str = "",
     seed: int,
     thresholds: Thresholds,
     progress: Progress,
@@ -55,9 +57,10 @@ def audit(
 
     `references`: networks of the same recipe that never saw the forgotten samples, where there are
     any; `judges`: what such networks said before they were destroyed, `witnesses` the same of what
-    they did not see only. `canaries`: those of which some ride with the forget set. What decides is
-    measured against `split.validation`; `test` gives the utility, and a second AUC that is only
-    reported, against samples that steered nothing.
+    they did not see only. `canaries`: those of which some ride with the forget set. `unasked`:
+    why there is nobody of either kind, in words. What decides is measured against
+    `split.validation`; `test` gives the utility, and a second AUC that is only reported, against
+    samples that steered nothing.
     `ValueError` for sets that overlap or hold fewer than two samples, and for a parent or a
     reference that gives values that are not finite.
     """
@@ -74,6 +77,7 @@ def audit(
         split,
         route=route,
         moved=movement(before, after),
+        unasked=unasked,
         confidence=thresholds.confidence,
     )
     if canaries is not None:
@@ -84,6 +88,7 @@ def audit(
         evidence,
         thresholds,
         near=near(networks, heard, split, recipe, seed=seed, thresholds=thresholds),
+        people=split.forget.owners,
         samples={name: len(samples) for name, samples in sets.items()},
         seed=seed,
         started=started,
@@ -161,7 +166,15 @@ def coins(
     )
 
 
-def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: float) -> Evidence:
+def gather(
+    heard: Heard,
+    split: Split,
+    *,
+    route: str,
+    moved: float,
+    confidence: float,
+    unasked: str = "",
+) -> Evidence:
     """What the verdict is reached by; no attack and no utility where a value is not finite."""
     sound = isfinite(moved) and finite(heard.served)
     kept = split.retain.strata.unique().numpy()
@@ -174,6 +187,7 @@ def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: 
         leaks=leaks(heard, split, confidence=confidence) if sound else (),
         drops=drops(heard, kept, confidence=confidence) if sound else (),
         doubts=doubts(heard, split, confidence=confidence) if sound else Doubts(),
+        unasked=unasked,
     )
 
 
@@ -192,6 +206,7 @@ def report(
     thresholds: Thresholds,
     *,
     near: Neighbours | None,
+    people: Sequence[str],
     samples: dict[str, int],
     seed: int,
     started: float,
@@ -222,6 +237,6 @@ def report(
         utility=utility_table(shown),
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],
         distributions=distributions(shown),
-        band=band(heard.yardsticks),
+        band=band(heard.yardsticks, people),
         seconds=perf_counter() - started,
     )
