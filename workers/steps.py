@@ -12,6 +12,7 @@ from app.ledger import (
     endings,
     jobs,
     publishing,
+    riders,
     stored_weights,
     training_logs,
     versions,
@@ -176,7 +177,11 @@ def audit(desk: Desk) -> None:
 
 
 def accumulate(session: Session, job: Job, told: dict[str, Any]) -> None:
-    """Put what the coins of this job say together with those of the jobs before."""
+    """Put what the coins of this job say together with those of the jobs before.
+
+    And how many are left, that no job has looked at.
+    """
+    told["left"] = len(riders.pool(session, parent_of(session, job)).fresh)
     if told["e_value"] is not None:
         told["wealth"] = canary_tests.wealth(session, job.model_id) * told["e_value"]
         told["jobs"] = len(canary_tests.of_model(session, job.model_id)) + 1

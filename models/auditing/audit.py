@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import isfinite
 from time import perf_counter
 
+import numpy as np
 from torch import nn
 
 from models.auditing.bands import band
@@ -34,6 +35,8 @@ from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
 from models.training import evaluate
+
+NOT_FINITE = "the new network gives values that are not finite"
 
 
 def audit(
@@ -82,7 +85,9 @@ def audit(
     )
     if canaries is not None:
         told = coins(before, after, heard, canaries, recipe, seed=seed, thresholds=thresholds)
-        evidence = replace(evidence, canaries=told)
+        evidence = replace(
+            evidence, canaries=told, finite=evidence.finite and told.why != NOT_FINITE
+        )
     return report(
         heard,
         evidence,
@@ -154,13 +159,17 @@ def coins(
     """What the coins say; a network that is not finite is not asked."""
     level = thresholds.rider_level
     if canaries.samples is None or not finite(heard.served):
-        why = canaries.untested or "the new network gives values that are not finite"
-        return CanaryReport(Outcome.UNTESTED, why, 0, 0, level)
-    said = (
-        (evaluate(network, canaries.samples, recipe.losses).double().numpy(), of["validation"])
-        for network, of in ((before, heard.parent), (after, heard.served))
+        return CanaryReport(Outcome.UNTESTED, canaries.untested or NOT_FINITE, 0, 0, level)
+    losses = [
+        evaluate(network, canaries.samples, recipe.losses).double().numpy()
+        for network in (before, after)
+    ]
+    if not np.isfinite(losses[1]).all():
+        return CanaryReport(Outcome.UNTESTED, NOT_FINITE, 0, 0, level)
+    was, now = (
+        canary_scores(each, canaries, of["validation"])
+        for each, of in zip(losses, (heard.parent, heard.served), strict=True)
     )
-    was, now = (canary_scores(losses, canaries, unseen) for losses, unseen in said)
     return canary_report(
         was, now, canaries.sides, level=level, seed=seed, confidence=thresholds.confidence
     )
