@@ -146,6 +146,7 @@ class Bench:
         self,
         *,
         route: str,
+        thresholds: dict[str, float],
         served: str,
         judging: str | None,
         unasked: str,
@@ -184,7 +185,7 @@ class Bench:
             canaries=said.canaries_in(canaries, self.pool),
             unasked=unasked,
             seed=self.seed,
-            thresholds=Thresholds(),
+            thresholds=Thresholds(**thresholds),
             progress=part(self.progress, SHARE if reference else 0.0, 1.0, ""),
         )
         return {

@@ -35,7 +35,7 @@ from workers.child_process import ChildFailed
 from workers.desk import Desk
 
 # Of a decision, what its ledger entry states before anything is run.
-ENTERED = ("route", "reasons", "numbers", "thresholds", "sources")
+ENTERED = ("route", "reasons", "numbers", "thresholds", "sources", "audit_thresholds")
 
 
 def begin(desk: Desk) -> None:
@@ -145,12 +145,14 @@ def audit(desk: Desk) -> None:
         affordable = (
             job.decision["retrain_seconds"] <= Policy.of(job.model.policy).reference_seconds
         )
+        declared = job.decision.get("audit_thresholds", {})  # of an earlier release: not yet
         judging = known_scores.lay(desk, session, job, judging=True)
         unasked = known_scores.why_unasked(session, job)
         canaries = canary_papers.lay(desk, session, job)
     report = desk.ask(
         "audit",
         route=route,
+        thresholds=declared,
         served=desk.fetched(served),
         judging=judging,
         unasked=unasked,
