@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from models import registry, weights
 from models.auditing.audit import audit
 from models.auditing.judges import judges, witnesses
+from models.auditing.signals import refuse_overlap
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.fresh import trained
@@ -55,6 +56,7 @@ class Bench:
         self.progress(0.0, "reading samples")
         self.recipe, self.seed = registry.find(recipe), seed
         self.pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
+        refuse_overlap({"pool": self.pool, **vars(self.holdout)})
         self.samples = self.pool.named(said.ids_in(retain))
         self.place_for = partial(
             place_for, recipe=recipe, seed=seed, samples=self.samples, device=self.device
@@ -70,10 +72,9 @@ class Bench:
         """Train a first version; tells how well it does and how long it took."""
         started = time.monotonic()
         network, told = self.trained(self.samples, self.seed, resume=self.place_for("train", out))
-        seconds = time.monotonic() - started
         return {
+            "train_seconds": time.monotonic() - started,
             "weights_digest": weights.save(network, Path(out)),
-            "train_seconds": seconds,
             "train_samples": len(self.samples),
             "logged": said.leave_confidences(told, len(self.samples), out),
             "made_with": circumstances(self.recipe.fit, self.device),
@@ -153,10 +154,9 @@ class Bench:
         canaries: str,
         may_retrain: bool,
     ) -> dict[str, Any]:
-        """Attack the weights as served; compare with references that are gone, or with a retrain.
+        """Attack the weights as served, beside references that are gone, or a retrain if it may.
 
-        It retrains where it may and references say nothing that could be used. Only now is it told
-        which samples ride along.
+        Only now is it told which samples ride along.
         """
         assert self.parent is not None
         assert self.split is not None
