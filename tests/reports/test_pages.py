@@ -96,6 +96,18 @@ def test_plots_have_the_band_of_references_where_there_are_any(
     assert (f"forgotten, to {references} reference" in text) == (panels > 0)
 
 
+@pytest.mark.parametrize(("references", "times"), [(0, 0), (1, 1), (2, 2)])
+def test_the_page_names_every_reference_that_was_asked_and_destroyed(
+    session: Session, references: int, times: int
+) -> None:
+    page = page_of(report_of(session, stages.succeeded(session, references=references)))
+
+    _, told, digests = page.text.partition("Every reference that was asked has been destroyed")
+    assert bool(told) == (times > 0)
+    assert digests.partition("Thresholds of the audit")[0].count(stages.DIGEST) == times
+    assert ("could be asked" in page.text) == (times == 0)
+
+
 @pytest.mark.parametrize("stage", [*OPEN, *ENDED])
 def test_the_page_of_every_stage_is_well_formed_and_needs_nothing_from_elsewhere(
     session: Session, stage: Callable[[Session], Job]
