@@ -147,7 +147,7 @@ class Bench:
         self,
         *,
         route: str,
-        thresholds: dict[str, float],
+        thresholds: dict[str, Any],
         served: str,
         judging: str | None,
         unasked: str,
