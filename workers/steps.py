@@ -183,7 +183,8 @@ def accumulate(session: Session, job: Job, told: dict[str, Any]) -> None:
 
     And how many are left, that no job has looked at.
     """
-    told["left"] = len(riders.pool(session, parent_of(session, job)).fresh)
+    known = riders.pool(session, parent_of(session, job))
+    told["left"] = len(known.fresh) if known.dealt else None
     if told["e_value"] is not None:
         told["wealth"] = canary_tests.wealth(session, job.model_id) * told["e_value"]
         told["jobs"] = len(canary_tests.of_model(session, job.model_id)) + 1

@@ -241,6 +241,8 @@ class Overruled:
     """By name: every number that the verdict rests on."""
     seconds: float
     """How long that audit took."""
+    destroyed: tuple[str, ...] = ()
+    """SHA-256 of the weights of all references that it asked."""
 
 
 @dataclass(frozen=True)

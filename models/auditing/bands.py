@@ -1,6 +1,6 @@
 """Where forgotten samples lie for networks that never saw them: the band behind plots."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,29 +31,33 @@ def band(yardsticks: Sequence[Said], owners: Sequence[str]) -> Band | None:
     """By the losses of the forgotten samples, which belong to `owners`; None where nobody told."""
     if not yardsticks:
         return None
-    told: Iterable[Floats] = [said["forget"].losses for said in yardsticks]
-    tail = 0.0
-    if len(yardsticks) == 1:
-        told, tail = drawn_anew(yardsticks[0]["forget"].losses, owners), (1 - CONFIDENCE) / 2
-    drawn = np.stack([[levels(one), levels(np.exp(-one))] for one in told])
+    told = [said["forget"].losses for said in yardsticks]
+    if len(told) == 1:
+        tail, drawn = (1 - CONFIDENCE) / 2, drawn_anew(told[0], owners)
+    else:
+        tail, drawn = 0.0, np.stack([levels(losses) for losses in told])
     low, high = np.quantile(drawn, (tail, 1 - tail), axis=0)
-    ends = (end for measure in zip(low, high, strict=True) for end in measure)
-    return Band(len(yardsticks), *map(rounded, ends))
+    ends = (low, high, np.exp(-high[::-1]), np.exp(-low[::-1]))  # who loses most is least sure
+    return Band(len(told), *map(rounded, ends))
 
 
-def drawn_anew(losses: Floats, owners: Sequence[str]) -> Iterator[Floats]:
-    """What is said of as many people, drawn from these with replacement, each with all samples.
+def drawn_anew(losses: Floats, owners: Sequence[str]) -> Floats:
+    """`[DRAWS, LEVELS]`: levels of as many people, drawn with replacement, each with all samples.
 
     Of a single person samples are drawn. Efron, Annals of Statistics 7 (1979).
     """
     names, owner = np.unique(owners, return_inverse=True)
     if len(names) == 1:
         owner = np.arange(len(losses))
-    people = owner.max() + 1
-    chance = np.random.default_rng(0)
-    for _ in range(DRAWS):
+    order, people = np.argsort(losses), owner.max() + 1
+    owner, chance = owner[order], np.random.default_rng(0)
+    drawn = np.empty((DRAWS, LEVELS))
+    for row in drawn:
         times = np.bincount(chance.integers(people, size=people), minlength=people)
-        yield np.repeat(losses, times[owner])
+        reached = np.cumsum(times[owner])  # of all draws, how many lie up to each sample
+        wanted = np.linspace(0, reached[-1] - 1, LEVELS)
+        row[:] = losses[order[np.searchsorted(reached, wanted, side="right")]]
+    return drawn
 
 
 def levels(values: Floats) -> Floats:

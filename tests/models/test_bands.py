@@ -45,15 +45,30 @@ def test_around_one_network_it_holds_its_own_curve_and_narrows_with_people() -> 
     )
 
 
+def width(found: Band) -> float:
+    return float(np.subtract(found.greatest_losses, found.least_losses).mean())
+
+
 def test_samples_of_a_person_are_drawn_together_and_those_of_one_person_by_themselves() -> None:
-    losses = np.arange(80.0)
+    losses = np.repeat(np.random.default_rng(0).normal(size=40), 2)  # of a person both alike
 
-    together = next(drawn_anew(losses, PEOPLE))
-    alone = next(drawn_anew(losses, ("ada",) * 80))
+    together, alone = (
+        made(losses),
+        made(losses, owners=tuple(f"{place:02d}" for place in range(80))),
+    )
 
-    assert np.array_equal(together[::2] // 2, together[1::2] // 2)
-    assert len(alone) == 80
-    assert 1 < len(np.unique(alone)) < 80
+    assert width(together) > 1.2 * width(alone)
+    assert made(losses, owners=("ada",) * 80) == alone
+
+
+def test_each_draw_is_of_samples_that_are_there_in_ascending_order() -> None:
+    losses = np.random.default_rng(1).exponential(size=80)
+
+    drawn = drawn_anew(losses, PEOPLE)
+
+    assert np.isin(drawn, losses).all()
+    assert (np.diff(drawn, axis=1) >= 0).all()
+    assert np.median(drawn, axis=0)[20] == pytest.approx(levels(losses)[20], abs=0.15)
 
 
 def test_where_nobody_told_there_is_none() -> None:
