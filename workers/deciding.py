@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.ledger import calibrations, references, versions
 from app.ledger.policy import Policy
 from app.ledger.tables import Job
+from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
 from models.decision import Decision, Route, decide
 from models.hardness.record import Hardness, TargetRule
@@ -24,8 +25,8 @@ CALIBRATED = ("stratum_share", "memorized_share", "exposed_share")
 def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, Any]:
     """The record of a decision, from what was measured now, in trials and in earlier jobs.
 
-    Beside the decision itself: the policy it was made by, how long a retrain will take, and whether
-    references would pay.
+    Beside the decision itself: the policy it was made by, how long a retrain will take, whether
+    references would pay, and the thresholds by which the audit will judge.
     """
     assert job.parent_version_id is not None
     policy, hardness = Policy.of(job.model.policy), Hardness.of(assessed["hardness"])
@@ -54,6 +55,7 @@ def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, A
         "retrain_seconds": priced.costs.retrain,
         "advice": None if advised is None else advised.sentence,
         "policy": policy.stored(),
+        "audit_thresholds": asdict(Thresholds()),
     }
 
 

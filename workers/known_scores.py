@@ -36,10 +36,24 @@ def lay_of(desk: Desk, session: Session, job: Job, samples: Bitmap, *, judging: 
                 place for place, ordinal in enumerate(ordinals) if ordinal in row.left_out
             ],
             "unseen": references.unseen_of(row),
+            "weights_digest": row.weights_digest,
         }
         for row in rows
     ]
     return desk.laid("judging" if judging else "steering", said)
+
+
+def why_unasked(session: Session, job: Job) -> str:
+    """Why no reference that judges says anything of the forget set; empty where all of them may."""
+    assert job.parent_version_id is not None
+    parent = versions.by_id(session, job.parent_version_id)
+    generation, _ = versions.last_exact(session, parent)
+    if not job.forget_set <= generation.training_set:
+        return "some of the samples were not among those that references were asked about"
+    if references.complete(session, generation, judging=True):
+        return ""
+    trained, needed = references.have(session, generation.id), references.DESIGN.count
+    return f"{trained} of the {needed} references that it takes have been trained"
 
 
 def lay_confidences(desk: Desk, session: Session, job: Job, samples: Bitmap) -> str | None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from models import registry, weights
 from models.auditing.audit import audit
 from models.auditing.judges import judges, witnesses
+from models.auditing.signals import refuse_overlap
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.fresh import trained
@@ -29,14 +30,11 @@ from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
 from workers.probing import probe
-from workers.yardstick import SHARE, yardstick
+from workers.yardstick import SHARE, accounted, yardstick
 
 
 class Bench:
-    """One job on the bench: its recipe, its samples, and the network it starts from.
-
-    `place_for`: where a loop that is killed leaves its state.
-    """
+    """One job on the bench: its recipe, its samples, and the network it starts from."""
 
     recipe: Recipe
     seed: int
@@ -46,7 +44,7 @@ class Bench:
     holdout: Holdout
     parent: nn.Module | None
     begins_with: str | None  # the digest of the parent's weights
-    place_for: partial[Resume]
+    place_for: partial[Resume]  # where a loop that is killed leaves its state
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -59,6 +57,7 @@ class Bench:
         self.progress(0.0, "reading samples")
         self.recipe, self.seed = registry.find(recipe), seed
         self.pool, self.holdout = self.recipe.pool(), self.recipe.holdout()
+        refuse_overlap({"pool": self.pool, **vars(self.holdout)})
         self.samples = self.pool.named(said.ids_in(retain))
         self.place_for = partial(
             place_for, recipe=recipe, seed=seed, samples=self.samples, device=self.device
@@ -75,10 +74,9 @@ class Bench:
         """Train a first version; tells how well it does and how long it took."""
         started = time.monotonic()
         network, told = self.trained(self.samples, self.seed, resume=self.place_for("train", out))
-        seconds = time.monotonic() - started
         return {
+            "train_seconds": time.monotonic() - started,
             "weights_digest": weights.save(network, Path(out)),
-            "train_seconds": seconds,
             "train_samples": len(self.samples),
             "logged": said.leave_confidences(told, len(self.samples), out),
             "made_with": circumstances(self.recipe.fit, self.device),
@@ -147,15 +145,16 @@ class Bench:
         self,
         *,
         route: str,
+        thresholds: dict[str, Any],
         served: str,
         judging: str | None,
+        unasked: str,
         canaries: str,
         may_retrain: bool,
     ) -> dict[str, Any]:
-        """Attack the weights as served; compare with references that are gone, or with a retrain.
+        """Attack the weights as served, beside references that are gone, or a retrain if it may.
 
-        It retrains where it may and references say nothing that could be used. Only now is it told
-        which samples ride along.
+        Only now is it told which samples ride along.
         """
         assert self.parent is not None
         assert self.split is not None
@@ -182,12 +181,14 @@ class Bench:
             judges=voices,
             witnesses=None if known is None else witnesses(known),
             canaries=said.canaries_in(canaries, self.pool),
+            unasked=unasked,
             seed=self.seed,
-            thresholds=Thresholds(),
+            thresholds=Thresholds(**thresholds),
             progress=part(self.progress, SHARE if reference else 0.0, 1.0, ""),
         )
-        return asdict(report) | {
-            "reference_seconds": None if reference is None else reference.seconds,
+        return {
+            **asdict(report),
+            **accounted(reference, judging if voices else None, Path(served)),
             "strata_forgotten": len(self.split.forget.strata.unique()),
         }
 

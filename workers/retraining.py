@@ -49,4 +49,5 @@ def order(job: Job, reason: str) -> None:
 
 def brief(report: dict[str, Any]) -> dict[str, Any]:
     """What of an overruled audit is kept."""
-    return {key: report[key] for key in ("verdict", "sentences", "numbers", "seconds")}
+    kept = ("verdict", "sentences", "numbers", "seconds", "destroyed")
+    return {key: report[key] for key in kept if key in report}

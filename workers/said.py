@@ -38,6 +38,11 @@ def reference_of(row: dict[str, Any], count: int) -> Reference:
     return Reference(losses.nan_to_num(), left_out & ~losses.isnan(), torch.tensor(row["unseen"]))
 
 
+def digests_in(path: str) -> list[str]:
+    """Of the weights of all references whose word this is, destroyed long ago."""
+    return [row["weights_digest"] for row in json.loads(Path(path).read_text())]
+
+
 def canaries_in(path: str, pool: Samples) -> Canaries:
     """The canaries of an audit, from what the supervisor wrote of them."""
     told = json.loads(Path(path).read_text())

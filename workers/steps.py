@@ -12,6 +12,7 @@ from app.ledger import (
     endings,
     jobs,
     publishing,
+    riders,
     stored_weights,
     training_logs,
     versions,
@@ -34,7 +35,7 @@ from workers.child_process import ChildFailed
 from workers.desk import Desk
 
 # Of a decision, what its ledger entry states before anything is run.
-ENTERED = ("route", "reasons", "numbers", "thresholds", "sources")
+ENTERED = ("route", "reasons", "numbers", "thresholds", "sources", "audit_thresholds")
 
 
 def begin(desk: Desk) -> None:
@@ -144,13 +145,17 @@ def audit(desk: Desk) -> None:
         affordable = (
             job.decision["retrain_seconds"] <= Policy.of(job.model.policy).reference_seconds
         )
+        declared = job.decision.get("audit_thresholds", {})  # of an earlier release: not yet
         judging = known_scores.lay(desk, session, job, judging=True)
+        unasked = known_scores.why_unasked(session, job)
         canaries = canary_papers.lay(desk, session, job)
     report = desk.ask(
         "audit",
         route=route,
+        thresholds=declared,
         served=desk.fetched(served),
         judging=judging,
+        unasked=unasked,
         canaries=canaries,
         # A retrain is exact by how it was made; a reference would only be the same again.
         may_retrain=affordable and route != Route.RETRAIN,
@@ -174,7 +179,12 @@ def audit(desk: Desk) -> None:
 
 
 def accumulate(session: Session, job: Job, told: dict[str, Any]) -> None:
-    """Put what the coins of this job say together with those of the jobs before."""
+    """Put what the coins of this job say together with those of the jobs before.
+
+    And how many are left, that no job has looked at.
+    """
+    known = riders.pool(session, parent_of(session, job))
+    told["left"] = len(known.fresh) if known.dealt else None
     if told["e_value"] is not None:
         told["wealth"] = canary_tests.wealth(session, job.model_id) * told["e_value"]
         told["jobs"] = len(canary_tests.of_model(session, job.model_id)) + 1

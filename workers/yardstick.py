@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -10,6 +12,8 @@ from models.progress import Progress, part
 from models.recipe import Recipe
 from models.resuming import Resume
 from models.unlearning.retrain import retrain
+from workers import said
+from workers.trials import destroyed
 
 SHARE = 0.8  # of the progress of an audit that begins with it
 
@@ -36,3 +40,16 @@ def yardstick(
     told = part(progress, 0.0, SHARE, "training a reference: ")
     made = retrain(parent, split, recipe, seed=seed, progress=told, resume=resume)
     return Yardstick(made.network, time.monotonic() - started)
+
+
+def accounted(made: Yardstick | None, judging: str | None, served: Path) -> dict[str, Any]:
+    """What an audit spent on a yardstick, and the digests of all networks that were one.
+
+    Nothing else of these is left: neither of one that was `made` for it beside the weights as
+    served, nor of references that judged from a file.
+    """
+    if made is not None:
+        gone = [destroyed(made.network, served.with_name("reference"))]
+        return {"reference_seconds": made.seconds, "destroyed": gone}
+    gone = [] if judging is None else said.digests_in(judging)
+    return {"reference_seconds": None, "destroyed": gone}

@@ -152,9 +152,20 @@ def of_outcome(outcome: Mapping[str, Any]) -> str:
     if job is None:
         return f"{told} What is in use had not seen the samples; nothing had to be run."
     audit = job["audit"]
-    verdict = "It was not audited." if audit is None else f"The audit said: {audit['verdict']}."
+    verdict = "It was not audited." if audit is None else audited(audit)
     route, old_number = job["method"], job["parent"]["number"]
     return f"{told} The route {route} made it in the place of version {old_number}. {verdict}"
+
+
+def audited(audit: Mapping[str, Any]) -> str:
+    """The verdict, and how large a leak each attack would have seen."""
+    said = f"The audit said: {audit['verdict']}."
+    seen = ", ".join(
+        f"{value:.2f} by {name.removesuffix('.detectable')}"
+        for name, value in sorted(audit.get("numbers", {}).items())
+        if name.endswith(".detectable")
+    )
+    return f"{said} A leak of {seen} would have been seen with 80 % power." if seen else said
 
 
 def of_derived(child: Mapping[str, Any]) -> str:

@@ -19,7 +19,10 @@ from app.ledger.log_tables import SampleCommitment
 from app.ledger.states import ErasureState, VersionState
 from app.ledger.tables import DeletionRequest, Erasure, Job, Model, ModelVersion
 
-AUDITED = ("verdict", "sentences", "numbers", "samples", "references", "attacks", "changes")
+AUDITED = (
+    *("verdict", "sentences", "numbers", "samples", "references", "destroyed"),
+    *("attacks", "changes"),
+)
 DECIDED = ("route", "reasons", "numbers", "thresholds", "escalated_from")
 LARGEST_INTEGER = 2**53 - 1  # that canonical JSON can say
 

@@ -55,3 +55,5 @@ class Canaries:
     """The product of the e-values of all jobs that were published, and of this one."""
     jobs: int = 0
     """How many jobs that are."""
+    left: int | None = None
+    """Canaries at whose coins no job had looked yet; a retrain flips new ones for the others."""

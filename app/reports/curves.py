@@ -41,9 +41,10 @@ class Records:
 
 @dataclass(frozen=True)
 class Band:
-    """Where the forgotten samples lie for several networks that never saw them.
+    """Where the forgotten samples lie for whoever never saw them.
 
-    Quantiles evenly spaced; at each level the least and the greatest of all networks.
+    Quantiles evenly spaced; at each level the least and the greatest of several networks, or the
+    middle 90 % of what one says when its people are drawn anew.
     """
 
     networks: int

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from app.ledger import consumers
 from app.ledger.consumer_tables import Acknowledgement
-from app.ledger.log_tables import LedgerEntry, LedgerLeaf
+from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload
 from app.ledger.policy import Policy
 from app.ledger.tables import Model, ModelVersion
 from app.ledger.transitions import MACHINES, Stateful
@@ -166,6 +166,17 @@ def step(entry: LedgerEntry, index: int | None) -> Step:
             if name not in TOLD_ELSEWHERE and not isinstance(fact, list | dict)
         },
     )
+
+
+def destroyed(session: Session, row: Stateful) -> tuple[str, ...]:
+    """The digests of all networks that a row's entries say were destroyed, in their order."""
+    payloads = session.scalars(
+        select(LedgerPayload.payload)
+        .join(LedgerEntry, LedgerEntry.id == LedgerPayload.entry_id)
+        .where(LedgerEntry.machine == MACHINES[type(row)], LedgerEntry.row_id == row.id)
+        .order_by(LedgerEntry.revision)
+    )
+    return tuple(digest for each in payloads for digest in json.loads(each).get("destroyed", ()))
 
 
 def entered(steps: Iterable[Step]) -> bool:

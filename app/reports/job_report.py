@@ -16,7 +16,16 @@ from app.reports import derivations
 from app.reports.clocks import Carried, carried
 from app.reports.costs import Costs, costs_of
 from app.reports.derivations import Derived
-from app.reports.facts import Step, Version, Withdrawn, entered, timeline, utc, withdrawn_for
+from app.reports.facts import (
+    Step,
+    Version,
+    Withdrawn,
+    destroyed,
+    entered,
+    timeline,
+    utc,
+    withdrawn_for,
+)
 from app.reports.made_with import MadeWith, made_with
 from app.reports.measured import Audit, Decision, Failure, Run, Training, read
 from app.reports.pipeline import Checked, Pipeline, checked_by, pipeline_of
@@ -146,6 +155,8 @@ class JobReport:
     """Of a job that holds a version against a true retrain: what came of it."""
     pipeline: Pipeline | None
     """What such checks say of the model's versions; null before the first."""
+    destroyed: tuple[str, ...]
+    """SHA-256 of the weights of all networks that it trained only to score or to compare them."""
     costs: Costs | None
     """What it took."""
 
@@ -188,6 +199,7 @@ def job_report(session: Session, job_id: UUID) -> JobReport:
         audit=audit,
         checked=checked_by(session, job),
         pipeline=pipeline_of(session, job),
+        destroyed=destroyed(session, job),
         costs=costs_of(job, decision, [*overruled, run], audit),
     )
 

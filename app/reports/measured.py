@@ -138,7 +138,7 @@ class Audit:
     samples: Mapping[str, int]
     """By set: how many samples were looked at."""
     references: int
-    """How many retrained networks were compared with."""
+    """How many networks that never saw the forgotten samples were compared with."""
     attacks: tuple[Attacked, ...]
     """Every attack on every network."""
     utility: tuple[Measured, ...]
@@ -158,7 +158,9 @@ class Audit:
     neighbours: Neighbours | None = None
     """What became of retained samples near the forgotten ones; null where they were too few."""
     band: Band | None = None
-    """Where networks that never saw them have the forgotten; null where fewer than two did not."""
+    """Where networks that never saw them have the forgotten; null where there was none."""
+    destroyed: tuple[str, ...] = ()
+    """SHA-256 of the weights of all references that were asked; nothing else of them stays."""
     canaries: Canaries | None = None
     """What the coins say of whoever rode along; null for audits from before there were any."""
 
@@ -166,6 +168,11 @@ class Audit:
     def whole_sets(self) -> tuple[Measured, ...]:
         """Utility on whole sets, their strata left out."""
         return tuple(one for one in self.utility if one.stratum is None)
+
+    @property
+    def beside_retrain(self) -> bool:
+        """Whether one of the networks that were scored is a retrained reference."""
+        return any(one.network == REFERENCE for one in self.distributions)
 
     @property
     def leaks(self) -> tuple[Leak, ...]:
@@ -234,6 +241,8 @@ class Overruled:
     """By name: every number that the verdict rests on."""
     seconds: float
     """How long that audit took."""
+    destroyed: tuple[str, ...] = ()
+    """SHA-256 of the weights of all references that it asked."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from dataclasses import replace
 from math import isfinite
 from time import perf_counter
 
+import numpy as np
 from torch import nn
 
+from models.auditing.bands import band
 from models.auditing.canary_report import CanaryReport, Outcome
 from models.auditing.evidence import Doubts, Evidence
 from models.auditing.holdout import constant, copied, suspicion
@@ -17,7 +19,7 @@ from models.auditing.informing import informing, records
 from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
 from models.auditing.neighbours import Neighbours, Speaker, neighbours
 from models.auditing.reference_attacks import Witnesses
-from models.auditing.report import AuditReport, band, distributions, rocs, utility_table
+from models.auditing.report import AuditReport, distributions, rocs, utility_table
 from models.auditing.riders import Canaries, canary_report, canary_scores
 from models.auditing.signals import (
     Heard,
@@ -34,6 +36,8 @@ from models.progress import Progress
 from models.recipe import Recipe
 from models.training import evaluate
 
+NOT_FINITE = "the new network gives values that are not finite"
+
 
 def audit(
     before: nn.Module,
@@ -47,6 +51,7 @@ def audit(
     judges: Sequence[Said] = (),
     witnesses: Witnesses | None = None,
     canaries: Canaries | None = None,
+    unasked: str = "",
     seed: int,
     thresholds: Thresholds,
     progress: Progress,
@@ -55,9 +60,10 @@ def audit(
 
     `references`: networks of the same recipe that never saw the forgotten samples, where there are
     any; `judges`: what such networks said before they were destroyed, `witnesses` the same of what
-    they did not see only. `canaries`: those of which some ride with the forget set. What decides is
-    measured against `split.validation`; `test` gives the utility, and a second AUC that is only
-    reported, against samples that steered nothing.
+    they did not see only. `canaries`: those of which some ride with the forget set. `unasked`:
+    why there is nobody of either kind, in words. What decides is measured against
+    `split.validation`; `test` gives the utility, and a second AUC that is only reported, against
+    samples that steered nothing.
     `ValueError` for sets that overlap or hold fewer than two samples, and for a parent or a
     reference that gives values that are not finite.
     """
@@ -74,16 +80,20 @@ def audit(
         split,
         route=route,
         moved=movement(before, after),
+        unasked=unasked,
         confidence=thresholds.confidence,
     )
     if canaries is not None:
         told = coins(before, after, heard, canaries, recipe, seed=seed, thresholds=thresholds)
-        evidence = replace(evidence, canaries=told)
+        evidence = replace(
+            evidence, canaries=told, finite=evidence.finite and told.why != NOT_FINITE
+        )
     return report(
         heard,
         evidence,
         thresholds,
         near=near(networks, heard, split, recipe, seed=seed, thresholds=thresholds),
+        people=split.forget.owners,
         samples={name: len(samples) for name, samples in sets.items()},
         seed=seed,
         started=started,
@@ -149,19 +159,31 @@ def coins(
     """What the coins say; a network that is not finite is not asked."""
     level = thresholds.rider_level
     if canaries.samples is None or not finite(heard.served):
-        why = canaries.untested or "the new network gives values that are not finite"
-        return CanaryReport(Outcome.UNTESTED, why, 0, 0, level)
-    said = (
-        (evaluate(network, canaries.samples, recipe.losses).double().numpy(), of["validation"])
-        for network, of in ((before, heard.parent), (after, heard.served))
+        return CanaryReport(Outcome.UNTESTED, canaries.untested or NOT_FINITE, 0, 0, level)
+    losses = [
+        evaluate(network, canaries.samples, recipe.losses).double().numpy()
+        for network in (before, after)
+    ]
+    if not np.isfinite(losses[1]).all():
+        return CanaryReport(Outcome.UNTESTED, NOT_FINITE, 0, 0, level)
+    was, now = (
+        canary_scores(each, canaries, of["validation"])
+        for each, of in zip(losses, (heard.parent, heard.served), strict=True)
     )
-    was, now = (canary_scores(losses, canaries, unseen) for losses, unseen in said)
     return canary_report(
         was, now, canaries.sides, level=level, seed=seed, confidence=thresholds.confidence
     )
 
 
-def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: float) -> Evidence:
+def gather(
+    heard: Heard,
+    split: Split,
+    *,
+    route: str,
+    moved: float,
+    confidence: float,
+    unasked: str = "",
+) -> Evidence:
     """What the verdict is reached by; no attack and no utility where a value is not finite."""
     sound = isfinite(moved) and finite(heard.served)
     kept = split.retain.strata.unique().numpy()
@@ -174,6 +196,7 @@ def gather(heard: Heard, split: Split, *, route: str, moved: float, confidence: 
         leaks=leaks(heard, split, confidence=confidence) if sound else (),
         drops=drops(heard, kept, confidence=confidence) if sound else (),
         doubts=doubts(heard, split, confidence=confidence) if sound else Doubts(),
+        unasked=unasked,
     )
 
 
@@ -192,6 +215,7 @@ def report(
     thresholds: Thresholds,
     *,
     near: Neighbours | None,
+    people: Sequence[str],
     samples: dict[str, int],
     seed: int,
     started: float,
@@ -222,6 +246,6 @@ def report(
         utility=utility_table(shown),
         changes=change_table(heard, confidence=confidence) if evidence.finite else [],
         distributions=distributions(shown),
-        band=band(heard.yardsticks),
+        band=band(heard.yardsticks, people),
         seconds=perf_counter() - started,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from models.auditing.evidence import Doubts
+from models.auditing.evidence import Doubts, Evidence, Yardstick
 from models.auditing.finding import Finding, Verdict
 
 MOST_COPIED = 0.01  # of the unseen samples
@@ -29,4 +29,16 @@ def findings(doubts: Doubts, route: str) -> Iterator[Finding]:
             "The validation samples look as if they had been trained on: on the parent they are "
             f"told from test samples, AUC {looks.estimate:+.2f} from chance "
             f"[{looks.low:+.2f}, {looks.high:+.2f}].",
+        )
+
+
+def held_out(evidence: Evidence) -> Iterator[Finding]:
+    """What cannot be seen where held-out samples are the only yardstick."""
+    if any(leak.yardstick is Yardstick.HELD_OUT for leak in evidence.leaks):
+        why = evidence.unasked or "none is there, or all of them saw one of the samples"
+        yield Finding(
+            Verdict.PASS,
+            f"No network that never saw them could be asked ({why}), so they were held against "
+            "held-out samples of their strata. That cannot tell memory from people who are easier "
+            "than others, and the memory of odd people may look like none.",
         )

@@ -81,3 +81,4 @@ class Evidence:
     drops: tuple[Drop, ...]
     doubts: Doubts = Doubts()
     canaries: CanaryReport | None = None  # where anybody told of canaries, or why there are none
+    unasked: str = ""  # why no network that never saw them could be asked, in words

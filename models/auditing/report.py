@@ -1,10 +1,11 @@
 """What an audit hands on: plain values, small enough for a page, with no sample named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.auditing.bands import Band, levels, rounded
 from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Floats, Interval
 from models.auditing.neighbours import Neighbours
@@ -13,7 +14,6 @@ from models.auditing.signals import Said
 from models.auditing.utility import StratumDrop, Utility, by_stratum, utility
 from models.auditing.verdict import Thresholds
 
-LEVELS = 41  # evenly spaced quantiles, from which a plot is drawn
 STRATA_CAP = 10  # strata that a report shows
 
 
@@ -58,20 +58,6 @@ class Distribution:
     samples: str
     losses: list[float]
     confidences: list[float]
-
-
-@dataclass(frozen=True)
-class Band:
-    """Where the forgotten samples lie for several networks that never saw them.
-
-    At each quantile as in `Distribution`, the least and the greatest of all these networks.
-    """
-
-    networks: int
-    least_losses: list[float]
-    greatest_losses: list[float]
-    least_confidences: list[float]
-    greatest_confidences: list[float]
 
 
 @dataclass(frozen=True)
@@ -154,24 +140,5 @@ def distributions(networks: Mapping[str, Said]) -> list[Distribution]:
     ]
 
 
-def band(yardsticks: Sequence[Said]) -> Band | None:
-    """What whoever never saw them says of the forgotten; None where that is but one network."""
-    if len(yardsticks) < 2:
-        return None
-    losses = np.stack([_levels(said["forget"].losses) for said in yardsticks])
-    sure = np.stack([_levels(np.exp(-said["forget"].losses)) for said in yardsticks])
-    ends = (each for values in (losses, sure) for each in (values.min(axis=0), values.max(axis=0)))
-    return Band(len(yardsticks), *(_rounded(end) for end in ends))
-
-
-def _levels(values: Floats) -> Floats:
-    return np.asarray(np.quantile(values, np.linspace(0, 1, LEVELS)))
-
-
 def _quantiles(values: Floats) -> list[float]:
-    return _rounded(_levels(values))
-
-
-def _rounded(values: Floats) -> list[float]:
-    """To what a plot can show: six significant digits."""
-    return [float(f"{value:.6g}") for value in values]
+    return rounded(levels(values))

@@ -106,6 +106,7 @@ def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     for leak in evidence.leaks:
         yield _leak(leak, evidence.route, thresholds)
     yield from _blindness(evidence, thresholds)
+    yield from doubts.held_out(evidence)
     yield from doubts.findings(evidence.doubts, evidence.route)
     if evidence.canaries is not None:
         yield canary_finding.finding(evidence.canaries, evidence.route)

@@ -103,6 +103,8 @@ def test_a_completed_request_has_a_receipt_about_the_new_weights(
     assert done["seed"] == job.seed
     assert done["configuration_sha256"] == digest(done["configuration"]).hex()
     assert done["audit"]["verdict"] == "pass"
+    assert done["audit"]["numbers"]["loss.detectable"] > 0
+    assert done["audit"]["destroyed"] == [stages.DIGEST]
     auc = done["audit"]["attacks"][0]["auc"]
     assert auc["low"] <= auc["estimate"] <= auc["high"]
 

@@ -43,7 +43,18 @@ PREDICATE = {
             "model": "faces",
             "version": {"number": 2},
             "withdrawn": [{"number": 1}],
-            "job": {"method": "hamu", "parent": {"number": 1}, "audit": {"verdict": "pass"}},
+            "job": {
+                "method": "hamu",
+                "parent": {"number": 1},
+                "audit": {
+                    "verdict": "pass",
+                    "numbers": {
+                        "loss.leak": 0.01,
+                        "spread.detectable": 0.2,
+                        "loss.detectable": 0.125,
+                    },
+                },
+            },
         },
         {"model": "small", "version": {"number": 1}, "withdrawn": [], "job": None},
     ],
@@ -200,6 +211,7 @@ def test_a_statement_is_put_in_words() -> None:
     )
     assert "Model faces: version 2 is in use, withdrawn: 1." in unlearned
     assert "The route hamu made it in the place of version 1. The audit said: pass." in unlearned
+    assert "A leak of 0.12 by loss, 0.20 by spread would have been seen with 80 %" in unlearned
     assert "withdrawn: none. What is in use had not seen the samples" in unseen
 
 

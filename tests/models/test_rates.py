@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.auditing.intervals import clopper_pearson
 from models.auditing.rates import Rate, rates
 
 
@@ -68,3 +69,15 @@ def test_rates_lie_inside_their_intervals(members: list[float], unseen: list[flo
     for rate in rates(np.array(members), np.array(unseen), seed=0):
         for share in (rate.false, rate.found):
             assert 0 <= share.low <= share.estimate <= share.high <= 1
+
+
+def test_false_alarms_are_counted_on_whoever_did_not_set_the_threshold() -> None:
+    unseen = np.arange(100.0)
+
+    seen = [
+        of_tail(rates(np.zeros(2), unseen, seed=trial), "remembered")[0.1] for trial in range(50)
+    ]
+
+    counts = {round(50 * rate.false.estimate) for rate in seen}
+    assert len(counts) > 3  # those that set it would give five alarms each time
+    assert {clopper_pearson(count, 50) for count in counts} == {rate.false for rate in seen}

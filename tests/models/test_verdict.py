@@ -292,6 +292,18 @@ def test_what_chance_finds_among_people_widens_the_margin_and_condemns_nobody() 
     assert among_people is Verdict.INCONCLUSIVE
 
 
+def test_without_references_it_is_said_why_and_what_cannot_be_seen() -> None:
+    alone = judge(replace(make_evidence(), unasked="3 of 12 have been trained"), Thresholds())
+    beside = make_leak(0.0, yardstick=Yardstick.REFERENCE, paired=True)
+
+    assert alone.verdict is Verdict.PASS
+    assert "No network that never saw them could be asked (3 of 12 have been trained)" in told(
+        alone
+    )
+    assert "cannot tell memory from people who are easier" in told(alone)
+    assert "could be asked" not in told(judge(make_evidence(leaks=(beside,)), Thresholds()))
+
+
 def test_a_paired_leak_is_held_to_its_share_of_the_margin() -> None:
     thresholds = Thresholds(paired_share=0.5)
 

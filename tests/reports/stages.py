@@ -64,7 +64,7 @@ class FakeDesk:
         self.session.flush()
 
     def ask(self, phase: str, **_: object) -> dict[str, Any]:
-        return dict(self.answers[phase])
+        return deepcopy(self.answers[phase])
 
     def keep(self, name: str, digest: str) -> None:
         """Nothing is stored."""
@@ -119,7 +119,11 @@ def audited_once(route: str, references: int) -> Any:
         thresholds=Thresholds(),
         progress=silent,
     )
-    spent = {"reference_seconds": 2.5 if references else None, "strata_forgotten": 4}
+    spent = {
+        "reference_seconds": 2.5 if references else None,
+        "destroyed": [DIGEST] * references,
+        "strata_forgotten": 4,
+    }
     return plain(asdict(report) | spent)
 
 

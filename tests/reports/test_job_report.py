@@ -126,6 +126,7 @@ def test_between_a_run_and_its_retrain_no_overruled_result_counts_as_current(
     assert first.audit is not None
     assert (first.route, first.audit.verdict) == ("hamu", "escalate")
     assert first.audit.sentences == tuple(stages.answers()["audit"]["sentences"])
+    assert first.audit.destroyed == (stages.DIGEST,)
     assert report.costs is not None
     assert report.costs.runs == 1.5
 

@@ -83,8 +83,8 @@ def test_a_page_tells_what_became_of_those_who_stay(session: Session) -> None:
     assert {one.network for one in report.audit.neighbours.exposures} == {"served", "reference"}
 
 
-@pytest.mark.parametrize(("references", "panels"), [(1, 0), (2, 6)])
-def test_plots_have_the_band_of_references_where_there_are_two(
+@pytest.mark.parametrize(("references", "panels"), [(0, 0), (1, 6), (2, 6)])
+def test_plots_have_the_band_of_references_where_there_are_any(
     session: Session, references: int, panels: int
 ) -> None:
     job = stages.succeeded(session, references=references)
@@ -93,7 +93,19 @@ def test_plots_have_the_band_of_references_where_there_are_two(
 
     _, _, plots = text.partition("Loss and confidence, before and after")
     assert plots.count('class="allowed"') == panels
-    assert (f"forgotten, to {references} references" in text) == (panels > 0)
+    assert (f"forgotten, to {references} reference" in text) == (panels > 0)
+
+
+@pytest.mark.parametrize(("references", "times"), [(0, 0), (1, 1), (2, 2)])
+def test_the_page_names_every_reference_that_was_asked_and_destroyed(
+    session: Session, references: int, times: int
+) -> None:
+    page = page_of(report_of(session, stages.succeeded(session, references=references)))
+
+    _, told, digests = page.text.partition("Every reference that was asked has been destroyed")
+    assert bool(told) == (times > 0)
+    assert digests.partition("Thresholds of the audit")[0].count(stages.DIGEST) == times
+    assert ("could be asked" in page.text) == (times == 0)
 
 
 @pytest.mark.parametrize("stage", [*OPEN, *ENDED])

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from models.auditing import deep
@@ -39,3 +40,23 @@ def test_what_cannot_be_calibrated_is_refused_with_what_can_be(tmp_path: Path) -
     assert (unknown.exit_code, few.exit_code) == (1, 1)
     assert "there is no method 'x'; there are: hamu, nabla_tau" in unknown.stderr
     assert few.stderr.strip() == "3 rounds say nothing: 4 at least"
+
+
+def test_rounds_that_are_all_there_are_summed_up_beside_what_retrains_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LACUNA_RECIPES", "tests.models.blobs:recipe")
+    folder = tmp_path / "blobs-finetune-0.2-0"
+    folder.mkdir()
+    for number in range(deep.FEWEST):
+        told = {world: {"forget": [1.0 * number, 2.0 * number]} for world in deep.WORLDS}
+        (folder / f"round-{number:03d}.json").write_text(json.dumps(told))
+    knobs = ["--method", "finetune", "--rounds", "4", "--share", "0.2", "--seed", "0"]
+
+    done = CliRunner().invoke(cli, ["deep", "blobs", str(tmp_path), *knobs])
+
+    assert done.exit_code == 0
+    assert done.stderr == ""  # nothing was trained
+    (row,) = [line for line in done.stdout.splitlines() if "forget" in line]
+    assert [cell.strip() for cell in row.strip("│ ").split("│")][1:4] == ["0.00", "0.00", "+0.00"]
+    assert "4 rounds; nought above is what one more retrain would have." in done.stdout

@@ -88,14 +88,15 @@ def test_coins_of_this_job_are_put_together_with_those_before_and_kept_when_publ
     session: Session,
 ) -> None:
     _, job = ridden(session)
-    audited = stages.audited("hamu", 1)
+    kept = stages.audited("hamu", 1)
     coins = {"riders": 6, "never_seen": 6, "p_value": 0.01, "e_value": 5.0}
-    audited |= {"verdict": "pass", "canaries": audited["canaries"] | coins}
+    audited = kept | {"verdict": "pass", "canaries": kept["canaries"] | coins}
 
     carry(desk_of(session, job, audit=audited), "begin", "assess", "unlearn", "audit", "publish")
 
     assert job.audit is not None
     assert (job.audit["canaries"]["wealth"], job.audit["canaries"]["jobs"]) == (5.0, 1)
+    assert job.audit["canaries"]["left"] == 30 - 12
     assert canary_tests.wealth(session, job.model_id) == 5.0
 
 

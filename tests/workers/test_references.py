@@ -39,6 +39,10 @@ def test_references_are_built_through_a_kill_and_then_steer_and_judge(stack: Sta
     judged = report["audit"] if first_run is report["run"] else first_run["audit"]
     assert "from that on the reference" in " ".join(judged["sentences"])
     assert report["costs"]["reference"] is None
+    gone = stack.get(f"/v1/jobs/{job}/report")["destroyed"]
+    assert len(set(gone)) == DESIGN.count
+    # Those that judge, and none of those that steered: the ledger has them in this order.
+    assert report["audit"]["destroyed"] == gone[-DESIGN.parts * DESIGN.judging :]
 
 
 @pytest.mark.timeout(240)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models import registry
-from models.data import Samples
+from models.data import Holdout, Samples
 from tests.workers import tiny
 from workers.child_process import Child, ChildFailed
 from workers.phases import Bench
@@ -83,6 +83,18 @@ def test_data_that_cannot_be_read_are_told_in_the_words_of_the_recipe(
     told = refused("open", opening(tmp_path, ["ada-0"]))
 
     assert told == {"code": "impossible", "detail": "the file ends early", "final": True}
+
+
+def test_a_holdout_that_shares_ids_with_the_pool_is_refused_before_anything_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Holdout(tiny.holdout().validation, tiny.read())
+    monkeypatch.setattr(type(registry.find("tiny")), "holdout", lambda self: both)
+
+    told = refused("open", opening(tmp_path, ["tiny-000"]))
+
+    assert (told["code"], told["final"]) == ("impossible", True)
+    assert told["detail"] == "the test set shares samples with: pool, validation"
 
 
 def test_what_fails_later_is_told_in_its_own_words(tmp_path: Path) -> None:
