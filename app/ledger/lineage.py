@@ -30,8 +30,6 @@ from app.ledger.states import ACTIVE_JOB_STATES, DerivedState, VersionState
 from app.ledger.stored_tables import StoredWeights
 from app.ledger.tables import Job, Model, ModelVersion
 
-ANEW = ("trained", "retrain")  # made from fresh weights, whatever the parent saw
-
 
 class Incomplete(Exception):
     """A request was about to be called completed while something still holds its samples."""
@@ -112,7 +110,7 @@ def versions_that_saw(session: Session, line: Model, samples: Bitmap) -> Iterato
     for version in every:  # parents stand before their children
         if version.training_set & samples:
             how = Saw.TRAINED_ON
-        elif version.parent_id in found and version.made_by not in ANEW:
+        elif version.parent_id in found and version.made_by not in versions.EXACT:
             how = Saw.DESCENDED
         else:
             continue
@@ -137,7 +135,7 @@ def unpublished(
     for weights, job in stored_weights.of_model(session, line.id):
         if weights.training_set & samples:
             yield Unpublished(weights, Saw.TRAINED_ON)
-        elif job.parent_version_id in parents and weights.made_by not in ANEW:
+        elif job.parent_version_id in parents and weights.made_by not in versions.EXACT:
             yield Unpublished(weights, Saw.DESCENDED)
 
 

@@ -19,6 +19,7 @@ from app.ledger.tables import Alias, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
 LIVE = "live"
+EXACT = ("trained", "retrain")  # made from fresh weights, whatever the parent saw
 
 
 # Built once: every deletion request asks it.
@@ -100,7 +101,7 @@ def of_digest(session: Session, digest: str) -> Sequence[Row[ModelVersion, Model
 def last_exact(session: Session, version: ModelVersion) -> tuple[ModelVersion, int]:
     """The nearest ancestor (or the version itself) that was trained, and the rounds since then."""
     rounds = 0
-    while version.parent_id is not None and version.made_by not in ("trained", "retrain"):
+    while version.parent_id is not None and version.made_by not in EXACT:
         version = by_id(session, version.parent_id)
         rounds += 1
     return version, rounds
