@@ -106,6 +106,8 @@ class Job(Table):
     parent_version_id: Mapped[UUID | None]
     forget_set: Mapped[Bitmap]
     training_set: Mapped[Bitmap]  # what the new version will have been trained on
+    forget_size: Mapped[int | None]  # of a forget set that was shredded
+    retain_size: Mapped[int | None]  # of what a dry run would have kept, likewise
     seed: Mapped[int] = mapped_column(BigInteger)
     due_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
