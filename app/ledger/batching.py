@@ -8,7 +8,16 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
-from app.ledger import jobs, model_lines, references, riders, starting, training_logs, versions
+from app.ledger import (
+    jobs,
+    model_lines,
+    references,
+    riders,
+    starting,
+    training_logs,
+    versions,
+    withdrawing,
+)
 from app.ledger.policy import Policy
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState
@@ -94,7 +103,7 @@ def clear_unneeded(
         if erasure.samples & parent.training_set:
             needed.append(erasure)
         else:
-            versions.withdraw_those_that_saw(session, line, erasure.samples, parent, now=now)
+            withdrawing.withdraw_those_that_saw(session, line, erasure.samples, parent, now=now)
             references.forget(session, line.id, erasure.samples)
             training_logs.forget(session, line.id, erasure.samples)
             move(session, erasure, ErasureState.CLEARED, now=now)

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.bitmap import Bitmap
 from app.db import Base, Table
 from app.law import Law, Manner
+from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import ErasureState, JobKind, JobState, RequestState, VersionState
 
 ACTIVE_OF = "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind IN"
@@ -180,6 +181,7 @@ class ModelVersion(Table):
     created_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
     successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("model_versions.id"))
+    withdrawal_reason: Mapped[WithdrawalReason | None] = mapped_column(stored(WithdrawalReason))
 
     __table_args__ = (UniqueConstraint("model_id", "number"),)
 

@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Gone, UnknownVersion
-from app.ledger import consumers, derived, entries, model_lines
+from app.ledger import entries, model_lines
 from app.ledger.policy import Policy
-from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import ACTIVE_JOB_STATES, LOW_PRIORITY, VersionState
 from app.ledger.tables import Alias, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
@@ -191,38 +190,6 @@ def point(
         now=now,
         payload={"model": line.name, "alias": name, "version": version.number},
     )
-
-
-def withdraw_those_that_saw(
-    session: Session, line: Model, samples: Bitmap, successor: ModelVersion, *, now: datetime
-) -> list[ModelVersion]:
-    """Withdraw every published version of the model that was trained on any of the samples.
-
-    What others derived from them is withdrawn with them, and whoever uses the model outside of this
-    service has to say what they did about it.
-    """
-    withdrawn = [
-        version
-        for version in listed(session, line)
-        if version.state is VersionState.PUBLISHED and version.training_set & samples
-    ]
-    for version in withdrawn:
-        version.withdrawn_at = now
-        version.successor_id = successor.id
-        for alias in aliases_of(session, version):
-            point(session, line, alias, successor, now=now)
-        move(
-            session,
-            version,
-            VersionState.WITHDRAWN,
-            now=now,
-            number=version.number,
-            successor=successor.number,
-            reason=WithdrawalReason.FORGOTTEN_SAMPLES.value,
-        )
-        consumers.owe(session, version, now=now)
-    derived.withdraw_children(session, withdrawn, now=now)
-    return withdrawn
 
 
 def aliases_of(session: Session, version: ModelVersion) -> list[str]:

@@ -1,4 +1,4 @@
-"""How many samples shredded forget sets had."""
+"""How many samples shredded forget sets had, and why versions were withdrawn."""
 
 from collections.abc import Sequence
 
@@ -24,9 +24,17 @@ BACKFILL = """
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("forget_size", sa.Integer(), nullable=True))
     op.add_column("jobs", sa.Column("retain_size", sa.Integer(), nullable=True))
+    op.add_column(
+        "model_versions", sa.Column("withdrawal_reason", sa.String(length=32), nullable=True)
+    )
+    op.execute(  # there was no other reason before
+        "UPDATE model_versions SET withdrawal_reason = 'forgotten_samples'"
+        " WHERE withdrawn_at IS NOT NULL"
+    )
     op.get_bind().execute(sa.text(BACKFILL), {"empty": Bitmap().to_bytes()})
 
 
 def downgrade() -> None:
+    op.drop_column("model_versions", "withdrawal_reason")
     op.drop_column("jobs", "retain_size")
     op.drop_column("jobs", "forget_size")

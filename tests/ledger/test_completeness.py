@@ -17,6 +17,7 @@ from app.ledger import (
     stored_weights,
     training_logs,
     versions,
+    withdrawing,
 )
 from app.ledger.canaries import Coin, deal
 from app.ledger.derived_tables import DerivedVersion
@@ -178,7 +179,7 @@ def left_behind(session: Session) -> ModelVersion:
     jobs.finish(session, training, JobState.FAILED, now=NOW)
     live = make_version(session, line, training_set=Bitmap(range(2, 10)))
     live.parent_id, live.made_by = old.id, "hamu"
-    versions.withdraw_those_that_saw(session, line, ADA, live, now=NOW)
+    withdrawing.withdraw_those_that_saw(session, line, ADA, live, now=NOW)
     score(session, old)
     return old
 
