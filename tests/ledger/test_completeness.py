@@ -206,7 +206,7 @@ def test_rows_about_whom_no_version_in_use_saw_go_with_their_request(
     session: Session, left_behind: ModelVersion, ask: Ask
 ) -> None:
     line = session.get_one(Model, left_behind.model_id)
-    before, _ = lineage.versions_that_saw(session, line, ADA)
+    before, _ = lineage.trace(session, line, ADA).seen
 
     ended = ask(session)
 
