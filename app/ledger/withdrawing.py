@@ -14,7 +14,7 @@ from app.ledger.transitions import move
 
 
 class VersionIsLive(Conflict):
-    """The version is the live one: what is to take its place has to be published first."""
+    """The version is the live one: what is to take its place has to be uploaded first."""
 
     code = "version_is_live"
 
@@ -48,7 +48,7 @@ def by_hand(
     assert live is not None  # nothing is published without becoming the live one
     if version.id == live.id:
         raise VersionIsLive(
-            f"version {number} of {line.name!r} is the live one; upload or train what is to take "
+            f"version {number} of {line.name!r} is the live one; upload what is to take "
             "its place first"
         )
     withdraw(session, line, version, live, reason=reason, now=now)
