@@ -171,3 +171,34 @@ def test_links_lead_somewhere(path: Path) -> None:
     ]
 
     assert broken == [], f"links of {name(path)} that lead nowhere"
+
+
+@pytest.mark.parametrize("path", PROSE, ids=name)
+def test_links_into_a_page_lead_to_one_of_its_headings(path: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\((?!https?:)([^)\s#]*)#([^)\s]+)\)", text)
+
+    lost = [f"{page}#{anchor}" for page, anchor in links if anchor not in anchors(path, page)]
+
+    assert lost == [], f"links of {name(path)} to headings that are not there"
+
+
+def anchors(path: Path, page: str) -> set[str]:
+    """The headings of a page that another one names, as links write them."""
+    headings = re.findall(
+        r"^#+ (.+)$", (path.parent / page if page else path).read_text(), flags=re.MULTILINE
+    )
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_decision_that_is_cited_was_taken() -> None:
+    taken = {path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md")}
+    paths = [*sources("app", "workers", "models", "migrations", "tests", "benchmarks"), *PROSE]
+    cited = {
+        (name(path), number.zfill(4))
+        for path in [*paths, ROOT / "pyproject.toml"]
+        for number in re.findall(r"(?:decisions?[ /]|\[(?=\d{4}\]\())(\d+)", path.read_text())
+    }
+
+    assert len(cited) > 15
+    assert sorted(each for each in cited if each[1] not in taken) == []

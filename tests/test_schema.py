@@ -76,6 +76,56 @@ EARLIER = (
 )
 
 
+def test_what_was_shredded_and_withdrawn_before_is_still_counted_and_explained(
+    fresh_database: str,
+) -> None:
+    command.downgrade(configured(fresh_database), "0016")
+    engine = connect(fresh_database)
+    with engine.begin() as connection:
+        for statement in SHREDDED:
+            connection.execute(text(statement), {"empty": EMPTY, "some": Bitmap([1]).to_bytes()})
+
+    upgrade(fresh_database)
+
+    with engine.connect() as connection:
+        jobs = connection.execute(text("SELECT kind, forget_size FROM jobs ORDER BY seed")).all()
+        reasons = connection.execute(
+            text("SELECT withdrawal_reason FROM model_versions ORDER BY number")
+        ).scalars()
+        assert jobs == [("unlearn", 7), ("unlearn", None), ("train", None)]
+        assert list(reasons) == ["forgotten_samples", None]
+    engine.dispose()
+
+
+EMPTY = Bitmap().to_bytes()
+SHREDDED = (
+    "SET LOCAL session_replication_role = replica",  # rows without their history
+    "INSERT INTO datasets (id, name, size, created_at) VALUES (gen_random_uuid(), 'x', 3, now())",
+    "INSERT INTO models (id, name, recipe, dataset_id, policy, created_at)"
+    " SELECT gen_random_uuid(), 'm', 'tiny', id, '{}', now() FROM datasets",
+    """
+    INSERT INTO jobs (id, model_id, kind, state, revision, forget_set, training_set, seed,
+        created_at, attempt, fence, progress, parent_version_id)
+    SELECT gen_random_uuid(), id, kind, 'succeeded', 0, forget, :some, seed,
+        now(), 1, 1, '{}', CAST(parent AS uuid)
+    FROM models, (VALUES (0, 'unlearn', CAST(:empty AS bytea), gen_random_uuid()),
+        (1, 'unlearn', :some, gen_random_uuid()), (2, 'train', :empty, NULL)
+    ) AS given (seed, kind, forget, parent)
+    """,
+    """
+    INSERT INTO model_versions (id, model_id, number, state, revision, made_by, weights_digest,
+        training_set, training_set_digest, manifest, created_at, withdrawn_at)
+    SELECT gen_random_uuid(), id, number, state, 0, 'trained', 'w', :some, 't', '{}', now(), gone
+    FROM models, (VALUES (1, 'withdrawn', now()), (2, 'published', NULL)
+    ) AS given (number, state, gone)
+    """,
+    "INSERT INTO ledger_entries (kind, machine, row_id, revision, hour, commitment)"
+    " SELECT 'job.queued', 'job', id, 0, now(), '' FROM jobs",
+    "INSERT INTO ledger_payloads (entry_id, salt, payload)"
+    """ SELECT id, '', '{"forget": 7}' FROM ledger_entries""",
+)
+
+
 def test_an_upgrade_of_a_current_database_changes_nothing(fresh_database: str) -> None:
     upgrade(fresh_database)
 

@@ -76,12 +76,12 @@ def show(rounds: list[dict[str, dict[str, list[float]]]]) -> None:
         told, attack = one.klom, one.ulira
         table.add_row(
             one.samples,
-            f"{told.mean:.2f}",
-            f"{told.null_mean:.2f}",
-            f"{told.above_null:+.2f}",
+            f"{told.mean:z.2f}",
+            f"{told.null_mean:z.2f}",
+            f"{told.above_null:+z.2f}",
             f"{attack.auc:.3f}",
             f"{attack.null:.3f}",
-            f"{attack.above_null:+.3f}",
+            f"{attack.above_null:+z.3f}",
         )
     Console().print(table)
     Console().print(f"{len(rounds)} rounds; nought above is what one more retrain would have.")

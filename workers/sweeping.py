@@ -122,6 +122,7 @@ def shred(station: Station) -> None:
     with transaction(station.sessions) as session:
         overdue = retention.overdue(session, before=before, limit=SHREDDED_AT_ONCE)
         retention.shred_answers(session, before=before)
+        retention.shred_dry_runs(session, before=before)
         references.drop_ended(session)
         training_logs.drop_ended(session)
     for request_id in overdue:

@@ -24,6 +24,7 @@ from app.errors import (
     WorkerAbsent,
 )
 from app.ledger import announcements, datasets, dry_runs, model_lines
+from app.ledger.dry_runs import TooManyDryRuns
 from app.ledger.tables import Model
 from app.subjects import MAX_LENGTH
 
@@ -66,6 +67,7 @@ class Assessment(BaseModel):
         NoLiveVersion,
         NothingToForget,
         CoversEverything,
+        TooManyDryRuns,
         BodyTooLarge,
         Malformed,
     ),
@@ -82,6 +84,7 @@ def assess(
     """A dry run: how hard it would be, which route it would take, what that would cost.
 
     Nothing is buried, owed or changed. The job ends with `hardness` and `decision` in its report.
+    A model has twenty dry runs at once that have not ended, and no more.
     """
     line = model_lines.get(session, name)
     announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)

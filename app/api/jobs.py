@@ -15,7 +15,7 @@ from app.api.polling import UNCHANGED, polled
 from app.api.problems import Malformed, refusals
 from app.auth import SecondPersonNeeded
 from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel, UnknownSamples
-from app.ledger import endings, jobs, lineage, model_lines
+from app.ledger import endings, job_sizes, jobs, lineage, model_lines
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job
 from app.queue import RUN_JOB, Queue, ring_after_commit
@@ -70,8 +70,8 @@ class JobRead(BaseModel):
     def of(cls, job: Job) -> Self:
         derived = {
             "model": job.model.name,
-            "forget_count": len(job.forget_set),
-            "retain_count": len(job.training_set),
+            "forget_count": job_sizes.to_forget(job),
+            "retain_count": job_sizes.to_keep(job),
             "progress": Progress.model_validate(job.progress),
             "verdict": job.audit["verdict"] if job.audit else None,
         }

@@ -78,6 +78,7 @@ ROUTES: dict[Scope, tuple[str, ...]] = {
         f"POST {MODEL}:calibrate",
         f"POST {MODEL}/versions",
         f"POST {VERSION}/derived",
+        f"POST {VERSION}:withdraw",
         f"POST {MODEL}/consumers",
         "POST /v1/workers/{name}:pause",
         "POST /v1/workers/{name}:drain",

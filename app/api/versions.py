@@ -33,6 +33,7 @@ from app.errors import (
 from app.ledger import announcements, lineage, model_lines, publishing, versions
 from app.ledger.known_weights import ForgottenWeights, TrainingSetDiffers
 from app.ledger.lineage import Saw, Seen
+from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import VersionState
 from app.ledger.tables import ModelVersion
 
@@ -66,6 +67,7 @@ class VersionRead(BaseModel):
     created_at: datetime = Field(description="When it was published.")
     withdrawn_at: datetime | None = Field(description="When it was withdrawn.")
     successor_id: UUID | None = Field(description="What to use instead of a withdrawn version.")
+    withdrawal_reason: WithdrawalReason | None = Field(description="Why it was withdrawn.")
     saw: Saw | None = Field(
         None,
         description="Asked with `saw_sample`: trained on it, or made to forget it, starting from "

@@ -166,7 +166,7 @@ def row(cell: dict[str, Any]) -> tuple[str, ...]:
         f"{cell['stratum_share']:.0%}",
         cell["verdict"],
         f"{seconds['unlearn'] / seconds['retrain']:.2f}",
-        *(f"{gaps[of]:+.3f}" if gaps else "" for of in ("forget", "test")),
+        *(f"{gaps[of]:+z.3f}" if gaps else "" for of in ("forget", "test")),
     )
 
 

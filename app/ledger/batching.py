@@ -17,6 +17,7 @@ from app.ledger import (
     starting,
     training_logs,
     versions,
+    withdrawing,
 )
 from app.ledger.policy import Policy
 from app.ledger.requests import settle
@@ -104,7 +105,7 @@ def clear_unneeded(
         if erasure.samples & parent.training_set:
             needed.append(erasure)
         else:
-            versions.withdraw_those_that_saw(session, line, erasure.samples, parent, now=now)
+            withdrawing.withdraw_those_that_saw(session, line, erasure.samples, parent, now=now)
             references.forget(session, line.id, erasure.samples)
             training_logs.forget(session, line.id, erasure.samples)
             move(session, erasure, ErasureState.CLEARED, now=now)

@@ -89,5 +89,5 @@ def refuse_other_training_set(
             raise TrainingSetDiffers(
                 f"{where}, which was registered without {len(more)} samples of this list. If it "
                 "saw them, that list was wrong: upload newly trained weights with the right one, "
-                "and have the wrong version's consumers change to those"
+                "and withdraw the wrong version"
             )

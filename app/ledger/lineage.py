@@ -21,6 +21,7 @@ from app.ledger import (
     derived,
     jobs,
     references,
+    remains,
     stored_weights,
     training_logs,
     versions,
@@ -29,8 +30,6 @@ from app.ledger.derived import Child
 from app.ledger.states import ACTIVE_JOB_STATES, DerivedState, VersionState
 from app.ledger.stored_tables import StoredWeights
 from app.ledger.tables import Job, Model, ModelVersion
-
-ANEW = ("trained", "retrain")  # made from fresh weights, whatever the parent saw
 
 
 class Incomplete(Exception):
@@ -77,9 +76,13 @@ class Trace:
     canaries: bool  # whether some are of a canary, in or out
 
 
-def trace(session: Session, line: Model, samples: Bitmap) -> Trace:
-    """Whatever of a model has to do with one of these samples of its dataset."""
-    seen = list(versions_that_saw(session, line, samples))
+def trace(session: Session, line: Model, samples: Bitmap, *, history: bool = True) -> Trace:
+    """Whatever of a model has to do with one of these samples of its dataset.
+
+    Without its history, purged versions of which nothing is left are not looked at.
+    """
+    every = versions.listed(session, line) if history else remains.versions(session, line)
+    seen = list(those_that_saw(session, line, every, samples))
     return Trace(
         line=line,
         samples=samples,
@@ -98,9 +101,10 @@ def of_sample(session: Session, line: Model, sample_id: str) -> Trace:
     return trace(session, line, Bitmap([known[sample_id][0]]))
 
 
-def versions_that_saw(session: Session, line: Model, samples: Bitmap) -> Iterator[Seen]:
-    """The versions that were trained on one of them, or descend from one that was."""
-    every = versions.listed(session, line)
+def those_that_saw(
+    session: Session, line: Model, every: Sequence[ModelVersion], samples: Bitmap
+) -> Iterator[Seen]:
+    """Those of a model's versions that were trained on one of them, or descend from such."""
     if not any(version.training_set & samples for version in every):
         return  # the tables that tell of samples are large, and tell of what was trained on only
     telling = references.telling(session, line.id, samples)
@@ -112,7 +116,7 @@ def versions_that_saw(session: Session, line: Model, samples: Bitmap) -> Iterato
     for version in every:  # parents stand before their children
         if version.training_set & samples:
             how = Saw.TRAINED_ON
-        elif version.parent_id in found and version.made_by not in ANEW:
+        elif version.parent_id in found and version.made_by not in versions.EXACT:
             how = Saw.DESCENDED
         else:
             continue
@@ -137,7 +141,7 @@ def unpublished(
     for weights, job in stored_weights.of_model(session, line.id):
         if weights.training_set & samples:
             yield Unpublished(weights, Saw.TRAINED_ON)
-        elif job.parent_version_id in parents and weights.made_by not in ANEW:
+        elif job.parent_version_id in parents and weights.made_by not in versions.EXACT:
             yield Unpublished(weights, Saw.DESCENDED)
 
 
@@ -158,7 +162,7 @@ def forget_rows(session: Session, samples: Mapping[UUID, Bitmap]) -> None:
     """Overwrite what models still tell of these samples, by dataset, that no version in use saw."""
     for line in lines_of(session, samples):
         theirs = samples[line.dataset_id]
-        if any(version.training_set & theirs for version in versions.listed(session, line)):
+        if any(version.training_set & theirs for version in remains.told(session, line)):
             references.forget(session, line.id, theirs)
             training_logs.forget(session, line.id, theirs)
     session.flush()
@@ -186,7 +190,7 @@ def require_complete(session: Session, samples: Mapping[UUID, Bitmap]) -> None:
 def remnants(session: Session, samples: Mapping[UUID, Bitmap]) -> list[str]:
     """In words: what holds one of these samples, by dataset, and must not any more."""
     lines = lines_of(session, samples)
-    found = [trace(session, line, samples[line.dataset_id]) for line in lines]
+    found = [trace(session, line, samples[line.dataset_id], history=False) for line in lines]
     return [told for each in found for told in (*left_in_use(each), *left_aside(each))]
 
 

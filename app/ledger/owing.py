@@ -55,5 +55,6 @@ def refuse_everything(line: Model, version: ModelVersion, ordinals: Bitmap) -> N
         raise CoversEverything(
             f"the request covers all {len(version.training_set)} samples that version "
             f"{version.number} of {line.name!r} was trained on; nothing would remain to train a "
-            "successor on. Such a model has to be taken out of service, not unlearned."
+            "successor on. Upload a version that was trained on other samples, and ask again: what "
+            "saw these is withdrawn then."
         )

@@ -22,6 +22,7 @@ from app.ledger import (
     stored_weights,
     training_logs,
     versions,
+    withdrawing,
 )
 from app.ledger.requests import settle
 from app.ledger.states import ErasureState, JobState
@@ -57,7 +58,7 @@ def publish_unlearned(
     # Nobody asked to have canaries forgotten that ride along: what saw them may stay in use.
     riding = riders.riding(riders.of_job(session, job.id))
     forgotten = (job.forget_set - riding) | batching.union(erasures)
-    versions.withdraw_those_that_saw(session, job.model, forgotten, version, now=now)
+    withdrawing.withdraw_those_that_saw(session, job.model, forgotten, version, now=now)
     references.forget(session, job.model_id, forgotten | riding)
     training_logs.forget(session, job.model_id, forgotten | riding)
     canary_tests.keep(session, job, now=now)

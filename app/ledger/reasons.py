@@ -45,6 +45,9 @@ class WithdrawalReason(StrEnum):
     """Why a version may not be used any more."""
 
     FORGOTTEN_SAMPLES = "forgotten_samples"
+    WRONG_TRAINING_SET = "wrong_training_set"
+    DEFECTIVE = "defective"
+    OTHER = "other"
 
 
 HOLD_WORDS: dict[HoldReason, str] = {
@@ -71,4 +74,7 @@ DENIAL_WORDS: dict[str, str] = {
 }
 WITHDRAWAL_WORDS: dict[str, str] = {
     WithdrawalReason.FORGOTTEN_SAMPLES: "it had seen samples that were to be forgotten",
+    WithdrawalReason.WRONG_TRAINING_SET: "it was registered with a wrong list of samples",
+    WithdrawalReason.DEFECTIVE: "it does not do what it should",
+    WithdrawalReason.OTHER: "an operator withdrew it",
 }

@@ -13,7 +13,7 @@ from sqlalchemy.types import Integer
 
 from app.bitmap import Bitmap
 from app.errors import Conflict, NoLiveVersion
-from app.ledger import jobs, model_lines, versions
+from app.ledger import generations, jobs, model_lines, versions
 from app.ledger.reference_tables import ReferenceScores
 from app.ledger.states import JobKind
 from app.ledger.tables import Job, Model, ModelVersion, Sample
@@ -194,26 +194,15 @@ def tells(row: ReferenceScores, training_set: Bitmap, samples: Bitmap) -> bool:
     )
 
 
-def ended(session: Session) -> list[UUID]:
-    """Versions whose references are still kept though a newer exact version ended the generation.
+def drop_ended(session: Session) -> int:
+    """Delete the scores of generations that have ended; returns how many references that were.
 
     A reference that was being trained while its generation ended is written down after that.
     """
-    scored = session.execute(
-        select(ModelVersion.id, ModelVersion.model_id)
-        .where(ModelVersion.id.in_(select(ReferenceScores.version_id)))
-        .order_by(ModelVersion.id)
-    ).all()
-    lives = versions.lives(session, {model_id for _, model_id in scored})
-    generations = {versions.last_exact(session, live)[0].id for live in lives.values()}
-    return [version_id for version_id, _ in scored if version_id not in generations]
-
-
-def drop_ended(session: Session) -> int:
-    """Delete the scores of generations that have ended; returns how many references that were."""
+    in_use = [version_id for version_id, _ in generations.in_use(session)]
     rows = session.execute(
         delete(ReferenceScores)
-        .where(ReferenceScores.version_id.in_(ended(session)))
+        .where(ReferenceScores.version_id.not_in(in_use))
         .returning(ReferenceScores.number)
     )
     return len(rows.all())

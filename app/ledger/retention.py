@@ -13,11 +13,11 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import datasets, entries, jobs, marks, opendsr, receipts, requests
+from app.ledger import datasets, entries, job_sizes, jobs, marks, opendsr, receipts, requests
 from app.ledger.check_tables import Check
 from app.ledger.clock_tables import Extension
 from app.ledger.log_tables import LedgerEntry, LedgerPayload, SampleCommitment
-from app.ledger.states import RequestState
+from app.ledger.states import JobKind, RequestState
 from app.ledger.tables import (
     DeletionRequest,
     Erasure,
@@ -104,10 +104,22 @@ def shred_jobs(session: Session, request: DeletionRequest) -> None:
         .join(ModelVersion, ModelVersion.id == Check.version_id)
         .where(ModelVersion.job_id.in_(done))
     )
-    session.execute(
-        update(Job).where(or_(Job.id.in_(done), Job.id.in_(checks))).values(forget_set=Bitmap())
-    )
+    for job in session.scalars(select(Job).where(or_(Job.id.in_(done), Job.id.in_(checks)))):
+        job_sizes.shred(job)
     session.execute(delete(SampleCommitment).where(SampleCommitment.owner_id.in_(done)))
+
+
+def shred_dry_runs(session: Session, *, before: datetime) -> None:
+    """Destroy what dry runs were about that ended before this moment; nobody need ever have asked.
+
+    How hard it would have been stays, and how many samples that was.
+    """
+    ended = select(Job).where(
+        Job.kind == JobKind.ASSESS, Job.finished_at <= before, Job.forget_size.is_(None)
+    )
+    for job in session.scalars(ended.with_for_update(skip_locked=True)):
+        job_sizes.shred_dry_run(job)
+    session.flush()
 
 
 def shred_answers(session: Session, *, before: datetime) -> None:

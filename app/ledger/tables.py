@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.bitmap import Bitmap
 from app.db import Base, Table
 from app.law import Law, Manner
+from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import ErasureState, JobKind, JobState, RequestState, VersionState
 
 ACTIVE_OF = "state NOT IN ('succeeded', 'failed', 'cancelled') AND kind IN"
@@ -106,6 +107,8 @@ class Job(Table):
     parent_version_id: Mapped[UUID | None]
     forget_set: Mapped[Bitmap]
     training_set: Mapped[Bitmap]  # what the new version will have been trained on
+    forget_size: Mapped[int | None]  # of a forget set that was shredded
+    retain_size: Mapped[int | None]  # of what a dry run would have kept, likewise
     seed: Mapped[int] = mapped_column(BigInteger)
     due_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -178,6 +181,7 @@ class ModelVersion(Table):
     created_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]
     successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("model_versions.id"))
+    withdrawal_reason: Mapped[WithdrawalReason | None] = mapped_column(stored(WithdrawalReason))
 
     __table_args__ = (UniqueConstraint("model_id", "number"),)
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import versions
+from app.ledger import generations
 from app.ledger.references import FLOAT, FORGOTTEN, places
 from app.ledger.states import ACTIVE_JOB_STATES
 from app.ledger.tables import Job, ModelVersion
@@ -85,10 +85,8 @@ def drop(session: Session, model_id: UUID, *, but: ModelVersion) -> None:
 
 def drop_ended(session: Session) -> None:
     """Delete what is left over: logs of jobs that came to nothing, or whose generation ended."""
-    models = session.scalars(select(Job.model_id).join(TrainingLog, TrainingLog.job_id == Job.id))
-    lives = versions.lives(session, set(models))
-    in_use = {versions.last_exact(session, live)[0].job_id for live in lives.values()}
-    discard(session, Job.state.not_in(ACTIVE_JOB_STATES), Job.id.not_in(in_use - {None}))
+    in_use = [job_id for _, job_id in generations.in_use(session) if job_id is not None]
+    discard(session, Job.state.not_in(ACTIVE_JOB_STATES), Job.id.not_in(in_use))
 
 
 def of_model(model_id: UUID) -> Select[TrainingLog, Bitmap]:

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.errors import Gone, UnknownVersion
-from app.ledger import consumers, derived, entries, model_lines
+from app.ledger import entries, model_lines
 from app.ledger.policy import Policy
-from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import ACTIVE_JOB_STATES, LOW_PRIORITY, VersionState
 from app.ledger.tables import Alias, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
 LIVE = "live"
+EXACT = ("trained", "retrain")  # made from fresh weights, whatever the parent saw
 
 
 # Built once: every deletion request asks it.
@@ -100,7 +100,7 @@ def of_digest(session: Session, digest: str) -> Sequence[Row[ModelVersion, Model
 def last_exact(session: Session, version: ModelVersion) -> tuple[ModelVersion, int]:
     """The nearest ancestor (or the version itself) that was trained, and the rounds since then."""
     rounds = 0
-    while version.parent_id is not None and version.made_by not in ("trained", "retrain"):
+    while version.parent_id is not None and version.made_by not in EXACT:
         version = by_id(session, version.parent_id)
         rounds += 1
     return version, rounds
@@ -190,38 +190,6 @@ def point(
         now=now,
         payload={"model": line.name, "alias": name, "version": version.number},
     )
-
-
-def withdraw_those_that_saw(
-    session: Session, line: Model, samples: Bitmap, successor: ModelVersion, *, now: datetime
-) -> list[ModelVersion]:
-    """Withdraw every published version of the model that was trained on any of the samples.
-
-    What others derived from them is withdrawn with them, and whoever uses the model outside of this
-    service has to say what they did about it.
-    """
-    withdrawn = [
-        version
-        for version in listed(session, line)
-        if version.state is VersionState.PUBLISHED and version.training_set & samples
-    ]
-    for version in withdrawn:
-        version.withdrawn_at = now
-        version.successor_id = successor.id
-        for alias in aliases_of(session, version):
-            point(session, line, alias, successor, now=now)
-        move(
-            session,
-            version,
-            VersionState.WITHDRAWN,
-            now=now,
-            number=version.number,
-            successor=successor.number,
-            reason=WithdrawalReason.FORGOTTEN_SAMPLES.value,
-        )
-        consumers.owe(session, version, now=now)
-    derived.withdraw_children(session, withdrawn, now=now)
-    return withdrawn
 
 
 def aliases_of(session: Session, version: ModelVersion) -> list[str]:

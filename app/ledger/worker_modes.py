@@ -1,9 +1,9 @@
-"""Tells workers to take no more jobs, and to take them again; each time it is an entry."""
+"""Tells workers to take no more jobs, and to take them again; each change is an entry."""
 
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -21,21 +21,29 @@ class UnknownWorker(NotFound):
 
 
 def tell(session: Session, name: str, mode: Mode, *, now: datetime) -> None:
-    """Have a worker take no more jobs; telling it twice changes nothing but the mode."""
+    """Have a worker take no more jobs; telling it again what it was told states nothing."""
     require(session, name)
-    session.execute(
+    told = session.execute(
         insert(WorkerMode)
         .values(name=name, mode=mode, since=now)
-        .on_conflict_do_update(index_elements=[WorkerMode.name], set_={"mode": mode, "since": now})
+        .on_conflict_do_update(
+            index_elements=[WorkerMode.name],
+            set_={"mode": mode, "since": now},
+            where=WorkerMode.mode != mode,
+        )
+        .returning(WorkerMode.name)
     )
-    state(session, name, mode.value, now=now)
+    if told.one_or_none() is not None:
+        state(session, name, mode.value, now=now)
 
 
 def resume(session: Session, name: str, *, now: datetime) -> None:
-    """Have a worker take jobs again."""
+    """Have a worker take jobs again; of two who say so at once, one finds nothing to change."""
     require(session, name)
-    if (told := session.get(WorkerMode, name)) is not None:
-        session.delete(told)
+    untold = session.execute(
+        delete(WorkerMode).where(WorkerMode.name == name).returning(WorkerMode.name)
+    )
+    if untold.one_or_none() is not None:
         state(session, name, "resumed", now=now)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased, joinedload
 
+from app.ledger import job_sizes
 from app.ledger.log_tables import LedgerEntry, LedgerLeaf
 from app.ledger.reasons import WITHDRAWAL_WORDS, WithdrawalReason
 from app.ledger.states import VersionState
@@ -129,7 +130,7 @@ def reasons(found: Found, facts: Mapping[str, Any], state: VersionState) -> tupl
     assert found.job is not None
     decision = found.job.decision or {}
     return (
-        f"{counted(len(found.job.forget_set))} had to be forgotten.",
+        f"{counted(job_sizes.to_forget(found.job))} had to be forgotten.",
         *decision.get("reasons", ()),
     )
 

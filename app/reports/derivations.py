@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.ledger import derived
 from app.ledger.derived import Child
 from app.ledger.derived_tables import DerivedVersion
+from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import Derivation, DerivedState
 from app.ledger.tables import ModelVersion
 from app.reports.facts import utc
@@ -74,8 +75,11 @@ def told(children: Iterable[Child]) -> tuple[Derived, ...]:
 
 
 def replaced_by(session: Session, version: ModelVersion) -> tuple[Derived, ...]:
-    """What was derived from the versions that this one took the place of."""
-    parents = select(ModelVersion.id).where(ModelVersion.successor_id == version.id)
+    """What was derived from versions that this one took the place of to have samples forgotten."""
+    parents = select(ModelVersion.id).where(
+        ModelVersion.successor_id == version.id,
+        ModelVersion.withdrawal_reason == WithdrawalReason.FORGOTTEN_SAMPLES,
+    )
     found = derived.of_versions(session, session.scalars(parents).all())
     return told(child for children in found.values() for child in children)
 

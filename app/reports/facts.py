@@ -20,6 +20,7 @@ from app.ledger import consumers
 from app.ledger.consumer_tables import Acknowledgement
 from app.ledger.log_tables import LedgerEntry, LedgerLeaf, LedgerPayload
 from app.ledger.policy import Policy
+from app.ledger.reasons import WithdrawalReason
 from app.ledger.tables import Model, ModelVersion
 from app.ledger.transitions import MACHINES, Stateful
 
@@ -105,7 +106,10 @@ def withdrawn_for(session: Session, line: Model, successor: ModelVersion) -> tup
     grace = timedelta(seconds=Policy.of(line.policy).purge_after_seconds)
     rows = session.scalars(
         select(ModelVersion)
-        .where(ModelVersion.successor_id == successor.id)
+        .where(
+            ModelVersion.successor_id == successor.id,
+            ModelVersion.withdrawal_reason == WithdrawalReason.FORGOTTEN_SAMPLES,
+        )
         .order_by(ModelVersion.number)
     ).all()
     owed = consumers.owed_for(session, [row.id for row in rows])

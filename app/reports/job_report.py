@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.ledger import jobs, riders, versions
+from app.ledger import job_sizes, jobs, riders, versions
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Dataset, Erasure, Job, ModelVersion
 from app.reports import derivations
@@ -237,9 +237,9 @@ def batch_of(session: Session, job: Job) -> Batch:
     given_back = job.state in (JobState.FAILED, JobState.CANCELLED)
     return Batch(
         requests=None if given_back else session.scalar(query),
-        forget=len(job.forget_set),
+        forget=job_sizes.to_forget(job),
         riders=len(riders.riding(riders.of_job(session, job.id))),
-        retain=len(job.training_set),
+        retain=job_sizes.to_keep(job),
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app import build
-from app.ledger import jobs, model_lines, versions
+from app.ledger import job_sizes, jobs, model_lines, versions
 from app.ledger.states import JobKind, JobState
 from app.reports.facts import utc
 
@@ -66,7 +66,7 @@ def landing(session: Session) -> Landing:
             model=job.model.name,
             kind=job.kind,
             state=job.state,
-            forget=len(job.forget_set),
+            forget=job_sizes.to_forget(job),
             created_at=utc(job.created_at),
         )
         for job in jobs.listed(session, limit=RECENT)

@@ -24,12 +24,12 @@ def number(value: float | None) -> str:
 
 def score(value: float) -> str:
     """A score or a probability: three places."""
-    return f"{value:.3f}"
+    return f"{value:z.3f}"
 
 
 def signed(value: float) -> str:
     """A difference: three places, and its sign."""
-    return minus(f"{value:+.3f}")
+    return minus(f"{value:+z.3f}")
 
 
 def percent(share: float) -> str:

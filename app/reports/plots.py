@@ -161,8 +161,8 @@ def leak_plot(leaks: Sequence[Leak]) -> Markup:
     scale = Scale(-1.1 * reach, 1.1 * reach, 8, 392)
     bottom = 6 + ROW * len(leaks)
     told = "; ".join(
-        f"{leak.attack}: {leak.before:+.2f} before, {leak.after.estimate:+.2f} after "
-        f"[{leak.after.low:+.2f}, {leak.after.high:+.2f}], margin {leak.margin:.2f}"
+        f"{leak.attack}: {leak.before:+z.2f} before, {leak.after.estimate:+z.2f} after "
+        f"[{leak.after.low:+z.2f}, {leak.after.high:+z.2f}], margin {leak.margin:.2f}"
         for leak in leaks
     )
     return drawing(
@@ -206,7 +206,7 @@ def utility_plot(measured: Sequence[Measured]) -> Markup:
     rows = [name for name in SETS if any(one.samples == name for one in measured)]
     bottom = 6 + ROW * len(rows)
     told = "; ".join(
-        f"{SETS[one.samples]}, {NETWORKS[one.network]}: {one.utility.score.estimate:.3f}"
+        f"{SETS[one.samples]}, {NETWORKS[one.network]}: {one.utility.score.estimate:z.3f}"
         for one in measured
     )
     return drawing(

@@ -27,8 +27,8 @@ def findings(doubts: Doubts, route: str) -> Iterator[Finding]:
         yield Finding(
             verdict,
             "The validation samples look as if they had been trained on: on the parent they are "
-            f"told from test samples, AUC {looks.estimate:+.2f} from chance "
-            f"[{looks.low:+.2f}, {looks.high:+.2f}].",
+            f"told from test samples, AUC {looks.estimate:+z.2f} from chance "
+            f"[{looks.low:+z.2f}, {looks.high:+z.2f}].",
         )
 
 

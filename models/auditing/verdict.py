@@ -182,7 +182,7 @@ def _exact(leak: Leak, verdict: Verdict, margin: float, thresholds: Thresholds) 
     if stands_out and after.high > before.estimate:
         return Finding(
             Verdict.INCONCLUSIVE,
-            f"{told}, but they stand out no less than before ({before.estimate:+.2f}). Either "
+            f"{told}, but they stand out no less than before ({before.estimate:+z.2f}). Either "
             "they are easier than what they are compared with, or the training saw them.",
         )
     differ = (
@@ -211,8 +211,8 @@ def _drop(drop: Drop, thresholds: Thresholds) -> Iterator[Finding]:
     """A whole set is judged by its estimate, a stratum only where its interval leaves no doubt."""
     limit = thresholds.max_drop if drop.whole else thresholds.max_stratum_drop
     told = (
-        f"The mean score on {drop.samples} is {drop.drop.estimate:.3f} below the {drop.against}'s "
-        f"[{drop.drop.low:.3f}, {drop.drop.high:.3f}]"
+        f"The mean score on {drop.samples} is {drop.drop.estimate:z.3f} below the {drop.against}'s "
+        f"[{drop.drop.low:z.3f}, {drop.drop.high:z.3f}]"
     )
     if not drop.whole:
         if drop.drop.low > limit:
@@ -245,9 +245,9 @@ def _measured(leak: Leak, thresholds: Thresholds) -> str:
     level = "that on the reference" if leak.paired else "chance"
     return (
         f"The {leak.attack} attack's AUC on {after.forgotten} forgotten and {after.unseen} "
-        f"never-seen samples lies {after.interval.estimate:+.2f} from {level}, "
+        f"never-seen samples lies {after.interval.estimate:+z.2f} from {level}, "
         f"{thresholds.confidence:.0%} interval "
-        f"[{after.interval.low:+.2f}, {after.interval.high:+.2f}]"
+        f"[{after.interval.low:+z.2f}, {after.interval.high:+z.2f}]"
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.ledger import datasets, jobs, references
+from app.ledger import datasets, dry_runs, endings, jobs, references
 from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Dataset, DeletionRequest, Job, Model, ModelVersion
 from app.queue import RUN_JOB
@@ -80,6 +80,19 @@ def test_dry_runs_keep_nobody_waiting(
 
     assert get("/v1/models/faces")["active_job"] is None
     assert jobs.active_for(session, line.id) is None
+
+
+def test_only_so_many_dry_runs_of_a_model_wait_at_once(
+    session: Session, live: ModelVersion, http: TestClient, refused: Call
+) -> None:
+    taken = [http.post(ASSESS, json={"subject": "ada"}).status_code for _ in range(dry_runs.MOST)]
+
+    refused("POST", ASSESS, 409, "too_many_dry_runs", json={"subject": "ada"})
+    first = session.scalars(select(Job).order_by(Job.created_at, Job.id).limit(1)).one()
+    endings.cancel(session, first, now=NOW, retry_seconds=0.0)
+
+    assert taken == [202] * dry_runs.MOST
+    assert http.post(ASSESS, json={"subject": "ada"}).status_code == 202
 
 
 @pytest.mark.parametrize(

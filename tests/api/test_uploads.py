@@ -80,6 +80,7 @@ def test_uploaded_weights_become_a_version(
         "created_at": "2026-03-02T12:00:00Z",
         "withdrawn_at": None,
         "successor_id": None,
+        "withdrawal_reason": None,
         "saw": None,
         "aliases": None,
         "references": None,

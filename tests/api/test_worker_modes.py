@@ -55,3 +55,15 @@ def test_resuming_a_worker_that_works_states_nothing(http: TestClient, session: 
     http.post(f"/v1/workers/{NAME}:resume")
 
     assert session.scalars(select(LedgerEntry).where(LedgerEntry.machine == "worker")).all() == []
+
+
+def test_saying_the_same_again_states_nothing(http: TestClient, session: Session) -> None:
+    announce_worker(session, NAME)
+
+    for verb in ("pause", "pause", "drain", "drain", "pause", "resume", "resume"):
+        assert http.post(f"/v1/workers/{NAME}:{verb}").status_code == 200
+
+    kinds = session.scalars(select(LedgerEntry.kind).where(LedgerEntry.machine == "worker"))
+    assert sorted(kinds) == sorted(
+        ["worker.paused", "worker.draining", "worker.paused", "worker.resumed"]
+    )

@@ -1,8 +1,10 @@
 """Erasures that need no job, and older versions that saw what is forgotten."""
 
+import pytest
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
+from app.errors import CoversEverything
 from app.ledger import batching
 from app.ledger.states import ErasureState, RequestState, VersionState
 from tests.factories import NOW, make_erasure, make_model, make_request, make_version, run_through
@@ -35,6 +37,21 @@ def test_an_older_version_that_saw_cleared_samples_is_withdrawn(session: Session
     assert request.state is RequestState.COMPLETED
     assert (old.state, old.successor_id) == (VersionState.WITHDRAWN, live.id)
     assert live.state is VersionState.PUBLISHED
+
+
+def test_who_is_all_that_a_model_knows_is_forgotten_once_another_version_is_live(
+    session: Session,
+) -> None:
+    line = make_model(session)
+    old = make_version(session, line, training_set=Bitmap(range(2)))
+    with pytest.raises(CoversEverything, match="Upload a version"):
+        make_request(session, "ada")
+    make_version(session, line, training_set=Bitmap(range(2, 10)))
+
+    request = make_request(session, "ada")
+    batching.batch(session, line.id, now=NOW)
+
+    assert (request.state, old.state) == (RequestState.COMPLETED, VersionState.WITHDRAWN)
 
 
 def test_what_only_an_older_version_saw_is_withdrawn_with_the_rest(session: Session) -> None:

@@ -17,6 +17,7 @@ from app.ledger import (
     stored_weights,
     training_logs,
     versions,
+    withdrawing,
 )
 from app.ledger.canaries import Coin, deal
 from app.ledger.derived_tables import DerivedVersion
@@ -178,7 +179,7 @@ def left_behind(session: Session) -> ModelVersion:
     jobs.finish(session, training, JobState.FAILED, now=NOW)
     live = make_version(session, line, training_set=Bitmap(range(2, 10)))
     live.parent_id, live.made_by = old.id, "hamu"
-    versions.withdraw_those_that_saw(session, line, ADA, live, now=NOW)
+    withdrawing.withdraw_those_that_saw(session, line, ADA, live, now=NOW)
     score(session, old)
     return old
 
@@ -205,7 +206,7 @@ def test_rows_about_whom_no_version_in_use_saw_go_with_their_request(
     session: Session, left_behind: ModelVersion, ask: Ask
 ) -> None:
     line = session.get_one(Model, left_behind.model_id)
-    before, _ = lineage.versions_that_saw(session, line, ADA)
+    before, _ = lineage.trace(session, line, ADA).seen
 
     ended = ask(session)
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.bitmap import Bitmap
 from app.db import connect, sessions_of, transaction
 from app.errors import Conflict, IllegalTransition
-from app.ledger import jobs, versions
+from app.ledger import jobs, versions, withdrawing
 from app.ledger.states import ErasureState, JobState, RequestState, VersionState
 from app.ledger.tables import (
     Alias,
@@ -57,7 +57,7 @@ def test_a_payload_can_be_shredded_while_its_entry_stays(session: Session) -> No
 def test_an_alias_cannot_point_at_a_withdrawn_version(session: Session) -> None:
     line = make_model(session)
     old, new = make_version(session, line), make_version(session, line)
-    versions.withdraw_those_that_saw(session, line, old.training_set, new, now=NOW)
+    withdrawing.withdraw_those_that_saw(session, line, old.training_set, new, now=NOW)
     session.flush()
 
     with (

@@ -1,5 +1,6 @@
 """Two transactions at once: every test holds one open while the other tries."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,14 +12,17 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.bitmap import Bitmap
 from app.db import transaction
 from app.errors import IllegalTransition
-from app.ledger import batching, datasets, identifications, jobs, publishing, requests
+from app.ledger import batching, datasets, identifications, jobs, publishing, requests, worker_modes
 from app.ledger.jobs import LeaseLost
+from app.ledger.log_tables import LedgerEntry
 from app.ledger.states import ErasureState, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job, ModelVersion
 from app.ledger.transitions import move
+from app.ledger.worker_tables import Mode
 from tests.factories import (
     DAY,
     NOW,
+    announce_worker,
     claim,
     grow,
     key_of,
@@ -270,3 +274,26 @@ def test_many_requests_at_once_for_the_same_person_all_count(
     with transaction(sessions) as session:
         assert len(session.scalars(select(DeletionRequest)).all()) == 8
     nothing_is_left_over(sessions)
+
+
+@pytest.mark.parametrize("others", ["resume", "pause"])
+def test_of_two_who_tell_a_worker_the_same_at_once_one_states_it(
+    sessions: Sessions, background: Background, others: str
+) -> None:
+    told: dict[str, Callable[[Session], None]] = {
+        "resume": lambda session: worker_modes.resume(session, "worker", now=NOW),
+        "pause": lambda session: worker_modes.tell(session, "worker", Mode.PAUSED, now=NOW),
+    }
+    with transaction(sessions) as session:
+        announce_worker(session, "worker")
+        worker_modes.tell(session, "worker", Mode.DRAINING, now=NOW)
+
+    with transaction(sessions) as session:
+        told[others](session)
+        second = background(told[others])
+        assert waits(second)
+
+    second.result(SOON)
+    with transaction(sessions) as session:
+        told_to = select(LedgerEntry).where(LedgerEntry.machine == "worker")
+        assert len(session.scalars(told_to).all()) == 2

@@ -12,7 +12,9 @@ from app.evidence import merkle, receipt
 from app.ledger import (
     batching,
     datasets,
+    dry_runs,
     idempotency,
+    job_sizes,
     jobs,
     model_lines,
     receipts,
@@ -23,8 +25,9 @@ from app.ledger import (
 from app.ledger.check_tables import Check
 from app.ledger.log_tables import SampleCommitment
 from app.ledger.states import JobKind, JobState, RequestState
-from app.ledger.tables import DeletionRequest, IdempotencyKey, Job, Model, ModelVersion
+from app.ledger.tables import Dataset, DeletionRequest, IdempotencyKey, Job, Model, ModelVersion
 from app.ledger.verification import examine
+from app.reports.changes import changes
 from tests import factories
 from tests.factories import DAY, NOW
 from tests.ledger.signing import SIGNER, sequence
@@ -188,6 +191,40 @@ def test_the_forget_set_of_a_check_goes_with_that_of_the_job_it_checks(
         shred(session, request)
 
     assert [len(each.forget_set) for each in session.scalars(select(Job))] == [0, 0]
+
+
+def test_how_many_samples_a_job_forgot_is_told_also_when_they_are_shredded(
+    session: Session, completed: DeletionRequest
+) -> None:
+    sizes = job_sizes.to_forget(the_job(session)), job_sizes.to_keep(the_job(session))
+
+    for request in session.scalars(select(DeletionRequest)).all():
+        shred(session, request)
+
+    job = the_job(session)
+    assert (job_sizes.to_forget(job), job_sizes.to_keep(job)) == sizes == (4, 6)
+    (made, _) = changes(session, NOW, NOW + DAY)[1:]
+    assert made.reasons == ("4 samples had to be forgotten.",)
+
+
+def test_what_a_dry_run_was_about_goes_when_its_time_is_over(
+    session: Session, completed: DeletionRequest
+) -> None:
+    made = the_job(session)
+    line = model_lines.by_id(session, made.model_id)
+    eve = factories.ordinals(session, session.get_one(Dataset, line.dataset_id), "eve")
+    ended, recent, under_way = (dry_runs.queue(session, line, eve, now=NOW) for _ in range(3))
+    jobs.finish(session, ended, JobState.CANCELLED, now=NOW)
+    jobs.finish(session, recent, JobState.CANCELLED, now=NOW + DAY)
+
+    for _ in range(2):
+        retention.shred_dry_runs(session, before=NOW)
+        session.expire_all()
+
+    assert (ended.forget_set, ended.training_set) == (Bitmap(), Bitmap())
+    assert (job_sizes.to_forget(ended), job_sizes.to_keep(ended)) == (2, 4)
+    assert [job.forget_set for job in (recent, under_way)] == [eve, eve]
+    assert len(made.forget_set) == 4
 
 
 def test_tombstones_survive_also_when_a_later_request_is_taken_back(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.auditing.attacks import Separation
-from models.auditing.evidence import Attack, Drop, Evidence, Leak, Yardstick
+from models.auditing.evidence import Attack, Doubts, Drop, Evidence, Leak, Yardstick
 from models.auditing.finding import Verdict
 from models.auditing.intervals import Interval, around
 from models.auditing.power import chance_margin, detectable, forgotten_needed
@@ -363,6 +363,22 @@ def test_sentences_keep_to_what_may_be_said(
 
     assert judgement.sentences
     assert not [word for word in NOT_TO_BE_SAID if word in told(judgement).lower()]
+
+
+@pytest.mark.parametrize("route", ["hamu", "retrain"])
+@pytest.mark.parametrize("tiny", [-1e-9, -0.0, -0.0004])
+def test_what_rounds_to_zero_is_told_without_a_minus_sign(route: str, tiny: float) -> None:
+    leak = make_leak(tiny, before=tiny)
+    doubts = Doubts(suspicion=Interval(tiny, 0.1, tiny))
+    drop = make_drop(tiny, low=tiny, high=tiny)
+    evidence = replace(make_evidence(leaks=(leak,), drops=(drop,), route=route), doubts=doubts)
+
+    judgement = judge(evidence, Thresholds())
+
+    assert "lies +0.00 from" in told(judgement)
+    assert "AUC +0.00 from chance [+0.10, +0.00]" in told(judgement)
+    assert "is 0.000 below the parent's [0.000, 0.000]" in told(judgement)
+    assert "-0.00" not in told(judgement)
 
 
 @settings(deadline=None)  # a busy machine is no failure

@@ -12,6 +12,7 @@ from app.reports.numbers import (
     moment,
     number,
     percent,
+    score,
     setting,
     signed,
 )
@@ -77,6 +78,10 @@ def test_moments_are_told_in_utc() -> None:
 
 def test_a_difference_always_has_its_sign() -> None:
     assert (signed(0.0831), signed(-0.0005), signed(0)) == ("+0.083", "−0.001", "+0.000")
+
+
+def test_what_rounds_to_zero_has_no_minus_sign() -> None:
+    assert (signed(-0.0004), score(-0.0004), number(-0.0)) == ("+0.000", "0.000", "0")
 
 
 def test_a_moment_that_an_entry_states_is_told_in_utc() -> None:

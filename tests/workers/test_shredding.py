@@ -6,8 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from app.bitmap import Bitmap
 from app.db import transaction
-from app.ledger import requests
+from app.ledger import dry_runs, jobs, model_lines, requests
+from app.ledger.states import JobState
 from tests import factories
 from tests.factories import DAY, NOW
 from workers import sweeping
@@ -42,3 +44,21 @@ def test_a_request_is_shredded_when_its_months_are_over(
     sweeping.shred(late)
 
     assert shredded_at(station, request_id) == NOW + later
+
+
+def test_what_a_dry_run_was_about_goes_when_its_months_are_over(station: Station) -> None:
+    with transaction(station.sessions) as session:
+        line = model_lines.by_id(session, factories.make_version(session).model_id)
+        job = dry_runs.queue(session, line, Bitmap([0]), now=NOW)
+        jobs.finish(session, job, JobState.CANCELLED, now=NOW)
+
+    sweeping.shred(replace(station, clock=lambda: NOW + 730 * DAY))
+    before = named_by(station, job.id)
+    sweeping.shred(replace(station, clock=lambda: NOW + 731 * DAY))
+
+    assert (before, named_by(station, job.id)) == (1, 0)
+
+
+def named_by(station: Station, job_id: UUID) -> int:
+    with transaction(station.sessions) as session:
+        return len(jobs.get(session, job_id).forget_set)
