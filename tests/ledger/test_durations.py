@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
@@ -15,7 +15,7 @@ from app.ledger.clock_tables import Urgency
 from app.ledger.log_tables import LedgerEntry
 from app.ledger.policy import Policy
 from app.ledger.states import JobKind, JobState
-from app.ledger.tables import DeletionRequest, Erasure, Job, ModelVersion
+from app.ledger.tables import DeletionRequest, Erasure, ModelVersion
 from app.ledger.webhook_tables import WebhookEvent
 from tests.factories import (
     DAY,
@@ -26,6 +26,7 @@ from tests.factories import (
     make_version,
     run_through,
 )
+from tests.ledger.past_jobs import past_job
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 LASTING = st.integers(0, 10**6).map(lambda seconds: seconds * SECOND)
@@ -36,27 +37,6 @@ PATIENT: dict[str, Any] = {"max_wait_seconds": 1e7, "due_margin_seconds": 3600.0
 @pytest.fixture
 def version(session: Session) -> ModelVersion:
     return make_version(session, make_model(session, **PATIENT))
-
-
-def past_job(session: Session, version: ModelVersion, took: timedelta, **other: Any) -> None:
-    """A row of a job that came to a version a while ago."""
-    facts = {"kind": JobKind.UNLEARN, "state": JobState.SUCCEEDED, **other}
-    session.execute(text("SET LOCAL session_replication_role = replica"))  # past the guards
-    session.add(
-        Job(
-            model_id=version.model_id,
-            seed=1,
-            progress={},
-            forget_set=version.training_set,
-            training_set=version.training_set,
-            created_at=NOW - 10 * DAY,
-            finished_at=NOW - 10 * DAY + took,
-            parent_version_id=version.id if facts["kind"] is JobKind.UNLEARN else None,
-            **facts,
-        )
-    )
-    session.flush()
-    session.execute(text("SET LOCAL session_replication_role = origin"))
 
 
 def predicted_late(session: Session, moment: Any) -> list[Any]:

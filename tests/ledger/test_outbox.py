@@ -17,6 +17,7 @@ from app.ledger import (
     batching,
     clocks,
     consumers,
+    durations,
     endings,
     fan_out,
     holds,
@@ -48,6 +49,7 @@ from tests.factories import (
     run_through,
 )
 from tests.ledger.conftest import Background
+from tests.ledger.past_jobs import past_job
 
 EVERYTHING = list(EventType)
 
@@ -104,14 +106,17 @@ def whatever_can_happen(session: Session) -> None:
     """Each fact that webhooks are told of, at least once."""
     version = make_version(session)
     line = model_lines.by_id(session, version.model_id)
-    forget(session, version, "ada")
+    new = forget(session, version, "ada")
     versions.purge(session, version, now=NOW)
+    for _ in range(durations.FEWEST):
+        past_job(session, new, 60 * DAY)
     make_request(session, "nobody")
     denied, held, near = (make_request(session, person) for person in ("ben", "eve", "kim"))
     requests.deny(session, denied.id, reasons=[DenialReason.NO_MATCH], notice="letter 1", now=NOW)
     holds.hold(session, held.id, reason=HoldReason.LEGAL_CLAIMS, now=NOW)
     requests.cancel(session, held.id, reason="taken back", now=NOW)
     zone = ZoneInfo("UTC")
+    clocks.escalate(session, now=NOW)
     near.due_at = gdpr_due(NOW, zone=zone)
     clocks.escalate(session, now=near.due_at - timedelta(hours=1))
     clocks.extend(
