@@ -20,19 +20,22 @@ class Samples:
     `batch`: all N samples as one batch, on the CPU.
     `strata`: int64 `[N]`, within which samples are compared: a labelled sample's class, else 0.
     `subjects`: whom each sample belongs to, where the source knows; the ledger keeps its own map.
+    `groups`: subgroups of people for whom an audit is to say how well they are served, by name.
     """
 
     ids: tuple[str, ...]
     batch: Batch
     strata: Tensor
     subjects: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(leaf) for leaf in leaves(self.batch)} | {len(self.ids), len(self.strata)}
         if len(sizes) != 1:
             raise ValueError(f"ids, strata and the tensors of a batch differ in length: {sizes}")
-        if self.subjects is not None and len(self.subjects) != len(self.ids):
-            raise ValueError(f"{len(self.subjects)} subjects for {len(self.ids)} samples")
+        for name, words in (("subjects", self.subjects), ("groups", self.groups)):
+            if words is not None and len(words) != len(self.ids):
+                raise ValueError(f"{len(words)} {name} for {len(self.ids)} samples")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,6 +55,7 @@ class Samples:
             batch=map_batch(lambda leaf: leaf[rows], self.batch),
             strata=self.strata[rows],
             subjects=None if self.subjects is None else tuple(self.subjects[p] for p in places),
+            groups=None if self.groups is None else tuple(self.groups[p] for p in places),
         )
 
     def named(self, ids: Iterable[str]) -> Self:

@@ -201,7 +201,11 @@ def configuration(line: Model, job: Job) -> dict[str, Any]:
 
 def audited(report: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict, what it rests on with its intervals, and how good each network is."""
-    whole = [row for row in report.get("utility", []) if row["stratum"] is None]
+    whole = [
+        row
+        for row in report.get("utility", [])
+        if row["stratum"] is None and row.get("group") is None
+    ]
     return picked(report, *AUDITED) | {"utility": spoken(whole)}
 
 

@@ -55,6 +55,7 @@ def job_page(told: Document, *, still: bool = False) -> str:
         hardness=tables.hardness(report.hardness) if report.hardness else [],
         served=tables.served(audit) if audit else [],
         served_strata=tables.served_strata(audit) if audit else [],
+        served_groups=tables.served_groups(audit) if audit else [],
         fallen=tables.fallen(audit) if audit else [],
         aucs=tables.aucs(audit) if audit else [],
         leak_plot=plots.leak_plot(audit.leaks) if audit and audit.leaks else None,

@@ -51,7 +51,7 @@ class Utility:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one network is worth on one set, or on one stratum of it."""
+    """What one network is worth on one set, or on one stratum or subgroup of it."""
 
     network: str
     """Which network: parent, served, reference."""
@@ -61,6 +61,8 @@ class Measured:
     """The class, for a part of the set; null for the whole."""
     utility: Utility
     """What was measured."""
+    group: str | None = None
+    """The subgroup of people, where the recipe names any; null for the whole."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,8 @@ class Audit:
 
     @property
     def whole_sets(self) -> tuple[Measured, ...]:
-        """Utility on whole sets, their strata left out."""
-        return tuple(one for one in self.utility if one.stratum is None)
+        """Utility on whole sets, their strata and subgroups left out."""
+        return tuple(one for one in self.utility if one.stratum is None and one.group is None)
 
     @property
     def beside_retrain(self) -> bool:

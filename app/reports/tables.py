@@ -124,11 +124,21 @@ def served_strata(audit: Audit) -> list[Served]:
     ]
 
 
-def served_by(audit: Audit, label: str, name: str, stratum: int | None = None) -> Served:
+def served_groups(audit: Audit) -> list[Served]:
+    """The same on the subgroups of people that the recipe names."""
+    parts = dict.fromkeys(
+        (one.samples, one.group) for one in audit.utility if one.group is not None
+    )
+    return [served_by(audit, f"{SETS[name]}, {group}", name, group=group) for name, group in parts]
+
+
+def served_by(
+    audit: Audit, label: str, name: str, stratum: int | None = None, group: str | None = None
+) -> Served:
     utility = {
         one.network: one.utility
         for one in audit.utility
-        if (one.samples, one.stratum) == (name, stratum)
+        if (one.samples, one.stratum, one.group) == (name, stratum, group)
     }
     return Served(label, *(utility.get(network) for network in (BEFORE, AFTER, REFERENCE)))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,11 +11,12 @@ from models.auditing.canary_report import CanaryReport
 from models.auditing.intervals import Floats, Interval
 from models.auditing.neighbours import Neighbours
 from models.auditing.roc import Roc, roc
-from models.auditing.signals import Said
-from models.auditing.utility import StratumDrop, Utility, by_stratum, utility
+from models.auditing.signals import Said, Signals
+from models.auditing.utility import StratumDrop, Utility, by_group, by_stratum, utility
 from models.auditing.verdict import Thresholds
 
-STRATA_CAP = 10  # strata that a report shows
+STRATA_CAP = 10  # strata that a report shows, and subgroups
+Part = TypeVar("Part", int, str)
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,13 @@ class Attacked:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one network is worth on one set, or on one stratum of it."""
+    """What one network is worth on one set, or on one stratum or subgroup of it."""
 
     network: str
     samples: str
     stratum: int | None
     utility: Utility
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class AuditReport:
 
 
 def utility_table(networks: Mapping[str, Said]) -> list[Measured]:
-    """Every network on every set, and on the largest strata of the test set."""
+    """Every network on every set, and on the largest strata and subgroups of the test set."""
     whole = [
         Measured(name, samples, None, utility(signals.scores, signals.losses))
         for name, said in networks.items()
@@ -114,12 +117,24 @@ def utility_table(networks: Mapping[str, Said]) -> list[Measured]:
         for name, said in networks.items()
         for stratum, part in largest(by_stratum(*said["test"].columns)).items()
     ]
-    return whole + parts
+    groups = [
+        Measured(name, "test", None, part, group)
+        for name, said in networks.items()
+        for group, part in largest(groups_of(said["test"])).items()
+    ]
+    return whole + parts + groups
 
 
-def largest(strata: Mapping[int, Utility]) -> dict[int, Utility]:
+def groups_of(signals: Signals) -> dict[str, Utility]:
+    """Utility per subgroup, where the recipe names any."""
+    if signals.groups is None:
+        return {}
+    return by_group(signals.scores, signals.losses, signals.groups)
+
+
+def largest(parts: Mapping[Part, Utility]) -> dict[Part, Utility]:
     """Those with most samples, as many as a report shows."""
-    ranked = sorted(strata.items(), key=lambda item: (-item[1].samples, item[0]))
+    ranked = sorted(parts.items(), key=lambda item: (-item[1].samples, item[0]))
     return dict(ranked[:STRATA_CAP])
 
 

@@ -29,6 +29,7 @@ class Signals:
     scores: Floats
     strata: Ints
     outputs: Floats | None = None  # `[N, 2]`, of a classifier: certainty and margin
+    groups: tuple[str, ...] | None = None
     tokens: Floats | None = None  # `[N, 2]`, of a language model: mean and min-k, see token_signals
 
     @property
@@ -124,6 +125,7 @@ def listen(network: nn.Module, sets: dict[str, Samples], recipe: Recipe) -> Said
             losses=evaluate(network, samples, recipe.losses).double().numpy(),
             scores=evaluate(network, samples, recipe.scores).double().numpy(),
             strata=samples.strata.numpy(),
+            groups=samples.groups,
             outputs=(
                 from_logits(network, samples).outputs if isinstance(recipe, Classifier) else None
             ),
@@ -151,6 +153,7 @@ def from_logits(network: nn.Module, samples: Samples) -> Signals:
         losses=F.cross_entropy(logits, labels, reduction="none").double().numpy(),
         scores=(logits.argmax(dim=1) == labels).double().numpy(),
         strata=samples.strata.numpy(),
+        groups=samples.groups,
         outputs=np.column_stack([certainty(wide), margin(wide, labels.numpy())]),
     )
 
@@ -172,6 +175,7 @@ def averaged(several: Sequence[Said]) -> Said:
             np.mean([said[name].losses for said in several], axis=0),
             np.mean([said[name].scores for said in several], axis=0),
             signals.strata,
+            groups=signals.groups,
         )
         for name, signals in several[0].items()
     }

@@ -1,5 +1,6 @@
 """What a network is still good for: score and loss on a set and on each stratum, and the change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,15 @@ def by_stratum(
         int(kind): utility(scores[strata == kind], losses[strata == kind], confidence=confidence)
         for kind in kinds[counts >= 2]
     }
+
+
+def by_group(
+    scores: Floats, losses: Floats, groups: Sequence[str], *, confidence: float = CONFIDENCE
+) -> dict[str, Utility]:
+    """The same per subgroup of people, by name."""
+    names, codes = np.unique(groups, return_inverse=True)
+    found = by_stratum(scores, losses, codes, confidence=confidence)
+    return {str(names[code]): part for code, part in found.items()}
 
 
 def score_interval(scores: Floats, *, confidence: float = CONFIDENCE) -> Interval:

@@ -18,6 +18,7 @@ from models.training import Schedule
 OCCUPATIONS = [f"occ{number}" for number in range(1, 10)]
 # Not among the covariates: the answer, the man's number, race, and what repeats another column.
 LEFT_OUT = {*OCCUPATIONS, "nr", "black", "hisp", "expersq", *(f"d{year}" for year in range(81, 88))}
+GROUPS = ("neither black nor hispanic", "black", "hispanic")
 COVARIATES = 24  # what is left: year, schooling, hours, wage, union, industry, region, …
 HELD_OUT_MEN = 82  # of 545, for validation; as many again for the test
 
@@ -36,11 +37,13 @@ def read() -> tuple[Samples, Samples, Samples]:
     )
     mean, deviation = covariates[parts == 0].mean(dim=0), covariates[parts == 0].std(dim=0)
     occupations = torch.tensor(table[OCCUPATIONS].to_numpy()).argmax(dim=1)
+    race = table["black"] + 2 * table["hisp"]  # of whom the network is told nothing
     everyone = Samples(
         ids=tuple("careers-" + table["nr"].astype(str) + "-" + table["year"].astype(str)),
         batch=((covariates - mean) / deviation, occupations),
         strata=occupations,
         subjects=tuple(men),
+        groups=tuple(GROUPS[number] for number in race),
     )
     return everyone.take(parts == 0), everyone.take(parts == 1), everyone.take(parts == 2)
 

@@ -304,6 +304,21 @@ def test_a_report_shows_every_network_on_every_set(case: Case) -> None:
     assert all(one.losses == sorted(one.losses) for one in report.distributions)
 
 
+def test_subgroups_of_the_test_set_are_told_apart_where_the_recipe_names_them(case: Case) -> None:
+    names = tuple("old" if place % 4 else "young" for place in range(len(case.test)))
+
+    report = report_of(replace(case, test=replace(case.test, groups=names)), case.retrained)
+
+    told = {
+        one.group: one.utility.samples
+        for one in report.utility
+        if one.network == "served" and one.group is not None
+    }
+    assert told == {"old": names.count("old"), "young": names.count("young")}
+    assert {one.samples for one in report.utility if one.group is not None} == {"test"}
+    assert not [one for one in report_of(case, case.retrained).utility if one.group is not None]
+
+
 def test_strata_of_the_test_set_add_up_to_it(case: Case) -> None:
     report = report_of(case, case.retrained)
 

@@ -26,6 +26,7 @@ def make_samples(count: int, *, shape: str = "tuple") -> Samples:
         batch=batch_of(shape, count),
         strata=torch.arange(count) % 3,
         subjects=tuple(f"p{place // 2}" for place in range(count)),
+        groups=tuple(f"g{place % 3}" for place in range(count)),
     )
 
 
@@ -50,6 +51,7 @@ def test_taking_places_keeps_every_part_of_a_sample_together(shape: str) -> None
 
     assert taken.ids == ("s4", "s0", "s4")
     assert taken.subjects == ("p2", "p0", "p2")
+    assert taken.groups == ("g1", "g0", "g1")
     assert taken.strata.tolist() == [1, 0, 1]
     assert numbers_in([taken.batch]) == [[4, 0, 4]]
 

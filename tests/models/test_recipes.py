@@ -129,6 +129,7 @@ def test_a_career_is_the_row_of_its_man_and_year() -> None:
 
     sample = found.named(["careers-13-1983"])
     assert sample.subjects == ("person-13",)
+    assert sample.groups == (careers.GROUPS[int(row["black"] + 2 * row["hisp"])],)
     assert row[f"occ{sample.strata.item() + 1}"] == 1
 
 

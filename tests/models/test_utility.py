@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from models.auditing.intervals import clopper_pearson, mean_interval
-from models.auditing.utility import by_stratum, drop, score_interval, utility, worst_strata
+from models.auditing.utility import (
+    by_group,
+    by_stratum,
+    drop,
+    score_interval,
+    utility,
+    worst_strata,
+)
 
 
 def test_right_or_wrong_is_a_rate() -> None:
@@ -32,6 +39,19 @@ def test_each_stratum_is_measured_by_its_own_samples() -> None:
 
     assert {kind: one.score.estimate for kind, one in found.items()} == {3: 0.5, 8: 0.5}
     assert found[8].loss.estimate == 2.5
+
+
+def test_each_subgroup_is_measured_by_its_own_samples_and_named() -> None:
+    found = by_group(
+        np.array([1.0, 0.0, 1.0, 1.0, 1.0]),
+        np.arange(5.0),
+        ("old", "young", "old", "young", "alone"),
+    )
+
+    assert {name: (one.samples, one.score.estimate) for name, one in found.items()} == {
+        "old": (2, 1.0),
+        "young": (2, 0.5),
+    }
 
 
 def test_a_drop_is_by_how_much_less_is_got_right() -> None:

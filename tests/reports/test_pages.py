@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.orm import Session
@@ -81,6 +82,24 @@ def test_a_page_tells_what_became_of_those_who_stay(session: Session) -> None:
     assert "Are those who stay easier to find than before?" in page.text
     assert f"the {report.audit.neighbours.samples} retained samples that lie nearest" in page.text
     assert {one.network for one in report.audit.neighbours.exposures} == {"served", "reference"}
+
+
+def test_a_page_tells_how_well_subgroups_are_served_where_the_recipe_names_any(
+    session: Session,
+) -> None:
+    report = report_of(session, beside_two(session))
+    assert report.audit is not None
+    of_the_young = [
+        replace(one, group="the young") for one in report.audit.whole_sets if one.samples == "test"
+    ]
+    audit = replace(report.audit, utility=(*report.audit.utility, *of_the_young))
+
+    without, told = (page_of(each).text for each in (report, replace(report, audit=audit)))
+
+    assert audit.whole_sets == report.audit.whole_sets
+    assert "Mean score by subgroup" in told
+    assert "the young" in told
+    assert "subgroup" not in without
 
 
 @pytest.mark.parametrize(("references", "panels"), [(0, 0), (1, 6), (2, 6)])
