@@ -12,9 +12,7 @@ def test_a_report_says_what_the_coins_say_and_what_leak_they_would_have_shown(st
     train_first_version(stack, "coins", route="hamu", canary_share=0.5, on_inconclusive="approve")
     (first,) = stack.get("/v1/models/coins/versions")
 
-    (asked,) = ask_for(stack, "coins", 1)
-    if stack.get(f"/v1/deletion-requests/{asked}")["state"] == "completed_no_data":
-        (asked,) = ask_for(stack, "coins", 2)  # the first one's coin had fallen out
+    asked = ask_for_one_who_was_trained_on(stack)
     job = active_job(stack, "coins")
     stack.until(lambda: over(stack, job, asked))
 
@@ -32,6 +30,15 @@ def test_a_report_says_what_the_coins_say_and_what_leak_they_would_have_shown(st
     assert f"The coins of {told['riders']} riders" in " ".join(report["audit"]["sentences"])
     page = stack.http.get(f"/v1/jobs/{job}/report", headers={"Accept": "text/html"})
     assert "What coins say that were flipped before the training" in page.text
+
+
+def ask_for_one_who_was_trained_on(stack: Stack) -> str:
+    """Whose coin had fallen out owes nothing: then the next person asks."""
+    for person in range(tiny.POOL // tiny.EACH):
+        (asked,) = ask_for(stack, "coins", person)
+        if stack.get(f"/v1/deletion-requests/{asked}")["state"] != "completed_no_data":
+            return asked
+    raise AssertionError("nobody was trained on")
 
 
 def over(stack: Stack, job: str, asked: str) -> bool:

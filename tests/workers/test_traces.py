@@ -26,6 +26,7 @@ def collector(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collect
     with collecting(monkeypatch) as collector:
         stack.start_worker()
         stack.start_clerk_and_beat()
+        stack.kill("beat")  # a sweep may batch before the bell is heard, in a trace of its own
         settings = stack.http.app.state.settings  # type: ignore[attr-defined]  # of our FastAPI
         with TestClient(create_app(settings)) as stack.http:
             yield collector
@@ -39,6 +40,11 @@ def named(spans: list[Span], name: str) -> list[Span]:
     return [span for span in spans if span.name == name]
 
 
+def carried_out(spans: list[Span]) -> set[str]:
+    """The phases of jobs whose own spans are here too; other bells found nothing to run."""
+    return {name for job in named(spans, "run_job") for name in children(spans, job)}
+
+
 @pytest.mark.timeout(240)
 def test_a_request_is_followed_into_the_child_and_names_nobody(
     stack: Stack, collector: Collector
@@ -47,7 +53,7 @@ def test_a_request_is_followed_into_the_child_and_names_nobody(
     stack.http.get("/v1/models/traced/versions?saw_sample=writer-4711")
     (asked,) = ask_for(stack, "traced", 7)
     stack.until(lambda: finished(stack, asked))
-    stack.until(lambda: len(named(collector.spans, "run_job")) == 2)
+    stack.until(lambda: {"child train", "child unlearn"} <= carried_out(collector.spans))
 
     spans = collector.spans
     (submitted,) = named(spans, "POST /v1/deletion-requests")
