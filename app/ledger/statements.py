@@ -200,9 +200,9 @@ def configuration(line: Model, job: Job) -> dict[str, Any]:
 
 
 def audited(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict, what it rests on with its intervals, and how good each network is."""
+    """The verdict, what it rests on with its intervals, and how good each network is as a whole."""
     whole = [
-        row
+        {name: value for name, value in row.items() if name != "group"}
         for row in report.get("utility", [])
         if row["stratum"] is None and row.get("group") is None
     ]
