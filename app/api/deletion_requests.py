@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from app import crashing
-from app.api import pages, repeats, submissions
+from app.api import pages, submissions
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep, ValidateOnly
 from app.api.guard import Caller, CallerDep, QuotaDep
 from app.api.polling import polled
@@ -18,24 +18,14 @@ from app.api.problems import Malformed, refusals
 from app.api.repeats import RepeatsDep
 from app.api.request_read import DeletionRequestRead, accepted, shown
 from app.api.submissions import DeletionRequestCreate
-from app.auth import MissingScope
 from app.config import Settings
 from app.errors import (
     BadPageToken,
-    BodyTooLarge,
-    CoversEverything,
-    DuplicateSamples,
-    ForeignSamples,
-    NameTaken,
-    UnknownDataset,
     UnknownRequest,
-    UnknownSamples,
 )
 from app.ledger import clocks, requests
 from app.ledger.idempotency import Answer
-from app.ledger.rates import QuotaSpent
 from app.ledger.states import FINAL_REQUEST_STATES, RequestState
-from app.queue import CONSIDER_MODEL, ring_after_commit
 
 router = APIRouter(prefix="/v1/deletion-requests", tags=["deletion requests"])
 
@@ -67,17 +57,7 @@ class DeletionRequestPage(BaseModel):
     response_model=DeletionRequestRead,
     responses=VALIDATED
     | refusals(
-        UnknownDataset,
-        UnknownSamples,
-        DuplicateSamples,
-        ForeignSamples,
-        CoversEverything,
-        NameTaken,
-        *repeats.REFUSALS,
-        QuotaSpent,
-        MissingScope,
-        Malformed,
-        BodyTooLarge,
+        *submissions.REFUSALS,
     ),
 )
 def submit_deletion_request(
@@ -101,8 +81,7 @@ def submit_deletion_request(
 
     def produce() -> Answer:
         request, samples = submissions.submit(session, body, settings, caller, now=now)
-        for erasure in request.erasures:
-            ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
+        submissions.ring(session, queue, request)
         told = accepted(session, request, samples).model_dump(mode="json")
         quota.spend(1)
         return 202, told

@@ -1,7 +1,7 @@
 """What Prometheus is told: the ledger as it stands when asked, and this process's own counters."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate, product
@@ -21,6 +21,7 @@ from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.config import Settings
 from app.ledger import announcements, measures, model_lines, signing_refusals
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
+from app.ledger.tables import Model
 
 router = APIRouter(tags=["health"])
 LIMITS = (*map(str, measures.BUCKETS), "+Inf")
@@ -48,9 +49,10 @@ class Ledger(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from backlog(self.session, self.now)
-        yield from work(self.session)
+        lines = model_lines.listed(self.session)
+        yield from work(self.session, lines)
         yield from log(self.session, self.now)
-        yield from means(self.session, self.settings, self.now)
+        yield from means(self.session, lines, self.settings, self.now)
 
 
 def backlog(session: Session, now: datetime) -> Iterator[Metric]:
@@ -78,13 +80,13 @@ def backlog(session: Session, now: datetime) -> Iterator[Metric]:
     yield from (owed, slack, age, late, missed)
 
 
-def work(session: Session) -> Iterator[Metric]:
+def work(session: Session, lines: Sequence[Model]) -> Iterator[Metric]:
     """What jobs do, how long it takes, and what it costs."""
-    yield from progress(session)
+    yield from progress(session, lines)
     sent_back, carried_out = measures.escalations(session), measures.forgotten(session)
     escalated = counter("lacuna_jobs_escalated", "Jobs that were retrained after all.", "model")
     forgotten = counter("lacuna_erasures_forgotten", "Erasures that were carried out.", "model")
-    for line in model_lines.listed(session):
+    for line in lines:
         escalated.add_metric([line.name], sent_back.get(line.name, 0))
         forgotten.add_metric([line.name], carried_out.get(line.name, 0))
     took = counter(
@@ -95,12 +97,12 @@ def work(session: Session) -> Iterator[Metric]:
     yield from (escalated, forgotten, took, durations(session))
 
 
-def progress(session: Session) -> Iterator[Metric]:
+def progress(session: Session, lines: Sequence[Model]) -> Iterator[Metric]:
     """How many jobs go on, and how many have ended so; nought is told too, to rise from."""
     found = {(model, kind, state): n for model, kind, state, n in measures.jobs_by_state(session)}
     active = gauge("lacuna_jobs_active", "Jobs that have not ended.", "model", "kind", "state")
     ended = counter("lacuna_jobs_ended", "Jobs that have ended.", "model", "kind", "state")
-    for line, kind, state in product(model_lines.listed(session), JobKind, JobState):
+    for line, kind, state in product(lines, JobKind, JobState):
         family = active if state in ACTIVE_JOB_STATES else ended
         family.add_metric([line.name, kind, state], found.get((line.name, kind, state), 0))
     yield from (active, ended)
@@ -134,11 +136,13 @@ def log(session: Session, now: datetime) -> Iterator[Metric]:
     yield from (waiting, lag, unsigned)
 
 
-def means(session: Session, settings: Settings, now: datetime) -> Iterator[Metric]:
+def means(
+    session: Session, lines: Sequence[Model], settings: Settings, now: datetime
+) -> Iterator[Metric]:
     """Who is there to work, and the room there is to keep what is made."""
     alive = announcements.alive(session, now=now, gone_seconds=settings.worker_gone_seconds)
     workers = gauge("lacuna_workers", "Live workers that can run the model's recipe.", "model")
-    for line in model_lines.listed(session):
+    for line in lines:
         workers.add_metric([line.name], sum(line.recipe in each.recipes for each in alive))
     room = gauge("lacuna_data_free_bytes", "Free space where LACUNA_DATA_DIR lies.")
     room.add_metric([], shutil.disk_usage(settings.data_dir).free)

@@ -14,31 +14,21 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from app.api import opendsr_create, repeats, submissions
+from app.api import opendsr_create, submissions
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.faces import FaceNotConfigured, Opendsr, OpendsrDep
 from app.api.guard import CallerDep, QuotaDep
 from app.api.opendsr_create import IdentityNotSupported, OpendsrCreate, TypeNotSupported
 from app.api.problems import Malformed, refusals
 from app.api.repeats import RepeatsDep
-from app.auth import MissingScope
 from app.egress import UrlNotAllowed
 from app.errors import (
-    BodyTooLarge,
-    CoversEverything,
-    DuplicateSamples,
-    ForeignSamples,
     IllegalTransition,
-    NameTaken,
-    UnknownDataset,
     UnknownRequest,
-    UnknownSamples,
 )
 from app.ledger import messages, opendsr
 from app.ledger.idempotency import Answer
 from app.ledger.opendsr import VERSION, Status
-from app.ledger.rates import QuotaSpent
-from app.queue import CONSIDER_MODEL, ring_after_commit
 
 router = APIRouter(prefix="/opendsr/v2", tags=["OpenDSR"])
 CERTIFICATE: dict[int | str, dict[str, Any]] = {
@@ -104,17 +94,7 @@ SUBMIT: dict[str, Any] = {
         TypeNotSupported,
         IdentityNotSupported,
         UrlNotAllowed,
-        UnknownDataset,
-        UnknownSamples,
-        DuplicateSamples,
-        ForeignSamples,
-        CoversEverything,
-        NameTaken,
-        *repeats.REFUSALS,
-        QuotaSpent,
-        MissingScope,
-        Malformed,
-        BodyTooLarge,
+        *submissions.REFUSALS,
     ),
 }
 READ: dict[str, Any] = {
@@ -184,8 +164,7 @@ def submit_opendsr_request(
 
     def produce() -> Answer:
         request, _ = submissions.submit(session, said, settings, caller, now=now)
-        for erasure in request.erasures:
-            ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
+        submissions.ring(session, queue, request)
         kept = opendsr.keep(
             session,
             request,

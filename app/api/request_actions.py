@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import deletion_requests
+from app.api import deletion_requests, submissions
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.names import OnceEach
 from app.api.problems import Malformed, refusals
@@ -91,8 +91,7 @@ def verify_deletion_request(
 ) -> DeletionRequestRead:
     """Have a request count that waited for it; until then it had no effect. Its due date stays."""
     request = identifications.confirm(session, request_id, now=now)
-    for erasure in request.erasures:
-        ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
+    submissions.ring(session, queue, request)
     return shown(session, request)
 
 

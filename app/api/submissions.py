@@ -10,23 +10,48 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
-from app.api import training_sets
+from app.api import repeats, training_sets
 from app.api.guard import Caller
 from app.api.problems import Malformed
 from app.auth import MissingScope, Scope
 from app.bitmap import Bitmap
 from app.config import Settings
-from app.errors import Fault
+from app.errors import (
+    BodyTooLarge,
+    CoversEverything,
+    DuplicateSamples,
+    Fault,
+    ForeignSamples,
+    NameTaken,
+    UnknownDataset,
+    UnknownSamples,
+)
 from app.law import NO_HOLIDAYS, Law, Manner, dates
 from app.ledger import acts, datasets, identifications, intake, marks
+from app.ledger.rates import QuotaSpent
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
+from app.queue import CONSIDER_MODEL, Queue, ring_after_commit
 from app.subjects import MAX_LENGTH, subject_key
 
 CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # an older date is a mistake
 MOST_SAMPLES = 100_000
 EXAMPLE: JsonDict = {"subject": "ada@example.org", "external_id": "T-2026-17"}
+# Of a single request, in whatever words it is submitted.
+REFUSALS = (
+    UnknownDataset,
+    UnknownSamples,
+    DuplicateSamples,
+    ForeignSamples,
+    CoversEverything,
+    NameTaken,
+    *repeats.REFUSALS,
+    QuotaSpent,
+    MissingScope,
+    Malformed,
+    BodyTooLarge,
+)
 
 
 class DeletionRequestCreate(BaseModel):
@@ -74,6 +99,12 @@ class DeletionRequestCreate(BaseModel):
         if (self.sample_ids is None) != (self.dataset is None):
             raise ValueError("sample_ids and dataset go together")
         return self
+
+
+def ring(session: Session, queue: Queue, request: DeletionRequest) -> None:
+    """Have each model that owes the request something consider it, once that is committed."""
+    for erasure in request.erasures:
+        ring_after_commit(session, queue, CONSIDER_MODEL, erasure.model_id)
 
 
 def submit(

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import OperationalError
 
 from app.cli import data_folder
 from app.cli.options import DEFAULT_DATA_DIR, DataDir, fail
-from app.db import connect, sessions_of, transaction
+from app.db import connected
 from app.errors import ServiceError
 from app.ledger import datasets, marks
 
@@ -33,12 +34,11 @@ def destroy_marks(
         fail(f"Nothing runs in {data_dir}, and LACUNA_DATABASE_URL is not set: which database?")
     if not yes:
         typer.confirm(f"What the marks of {name!r} keep out could come back. Go on?", abort=True)
-    engine = connect(url)
     try:
-        with transaction(sessions_of(engine)) as session:
+        with connected(url) as session:
             marks.destroy_key(session, datasets.get(session, name), now=datetime.now(UTC))
     except ServiceError as refusal:
         fail(refusal.detail)
-    finally:
-        engine.dispose()
+    except OperationalError as failure:
+        fail(f"The database does not answer: {failure.orig}")
     typer.echo(f"The marks of {name!r} stand for nothing any more.")

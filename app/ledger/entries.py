@@ -45,6 +45,11 @@ class Fact:
     payload: dict[str, Json]
 
 
+def enter(session: Session, fact: Fact, *, now: datetime) -> None:
+    """State one fact as `append` does."""
+    append(session, now=now, **vars(fact))
+
+
 def append_all(session: Session, facts: Sequence[Fact], *, now: datetime) -> None:
     """State facts in the transaction of the facts, by one statement and not through the session."""
     for start in range(0, len(facts), CHUNK):

@@ -191,13 +191,27 @@ def accept_all(
     write_owed(session, made, samples, committed)
     unseen = {place: theirs for place, theirs in enumerate(samples) if not made[place].erasures}
     if unseen:
-        requests.make_sure(session, RequestState.COMPLETED_NO_DATA, union(unseen.values()))
-    children = derived.reached(session, union(unseen.values())) if unseen else []
+        facts += ended(session, made, unseen, committed, now=now)
+    entries.append_all(session, facts, now=now)
+
+
+def ended(
+    session: Session,
+    made: Sequence[DeletionRequest],
+    unseen: Mapping[int, Samples],
+    committed: Sequence[SampleCommitment],
+    *,
+    now: datetime,
+) -> list[Fact]:
+    """End those requests, by their places, whose samples no model saw; returns what to enter."""
+    everything = union(unseen.values())
+    requests.make_sure(session, RequestState.COMPLETED_NO_DATA, everything)
+    children, facts = derived.reached(session, everything), list[Fact]()
     for place, theirs in unseen.items():
         reaching = derived.among(children, theirs)
         facts += completed(session, made[place], committed[place], reaching, now=now)
     write_step(session, [made[place] for place in unseen])
-    entries.append_all(session, facts, now=now)
+    return facts
 
 
 def owe(request: DeletionRequest, owed: Mapping[Model, Bitmap], *, now: datetime) -> Iterator[Fact]:

@@ -93,7 +93,7 @@ def fact_of(request: DeletionRequest, stage: Stage, stated: Statement) -> Fact:
 
 
 def append(session: Session, fact: Fact, *, now: datetime) -> None:
-    entries.append(session, now=now, **vars(fact))
+    entries.enter(session, fact, now=now)
     session.flush()
 
 

@@ -30,7 +30,7 @@ def create(session: Session, row: Stateful, *, now: datetime, **facts: Json) -> 
     row.id = row.id or uuid4()
     row.revision = 0
     session.add(row)
-    enter(session, fact_of(row, now=now, facts=facts), now=now)
+    entries.enter(session, fact_of(row, now=now, facts=facts), now=now)
     session.flush()  # so that two steps of one row in one transaction reach the triggers one by one
 
 
@@ -40,7 +40,7 @@ def move(session: Session, row: Stateful, state: State, *, now: datetime, **fact
     fact = stepped(row, state, now=now, facts=facts)
     if (event := outbox.OF_EDGES.get((came_from, state))) is not None:
         outbox.note(session, event, row.id, now=now)
-    enter(session, fact, now=now)
+    entries.enter(session, fact, now=now)
     session.flush()
 
 
@@ -66,8 +66,3 @@ def fact_of(row: Stateful, *, now: datetime, facts: Mapping[str, Json]) -> Fact:
         revision=row.revision,
         payload={"id": str(row.id), "state": str(row.state), "at": now.isoformat(), **facts},
     )
-
-
-def enter(session: Session, fact: Fact, *, now: datetime) -> None:
-    """Have the session write an entry."""
-    entries.append(session, now=now, **vars(fact))
