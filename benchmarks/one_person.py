@@ -114,7 +114,7 @@ def told(progress: str) -> None:
 
 def run(*, seed: int) -> Iterator[str]:
     """Train, forget, audit; a paragraph for each network."""
-    recipe = omniglot.recipe
+    recipe = omniglot.thorough
     pool = recipe.pool()
     shelf = Shelf(FOLDER, recipe, pool, recipe.holdout())
     split, person = split_of(shelf, seed=seed)

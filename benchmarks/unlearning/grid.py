@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.unlearning import fastest
-from benchmarks.unlearning.cases import Case, cases, recipe_of
+from benchmarks.unlearning.cases import SETS, Case, cases, recipe_of
 from benchmarks.unlearning.measured import judged, tow, worth
-from benchmarks.unlearning.methods import WAYS, Known, Settings, Way
+from benchmarks.unlearning.methods import Known, Settings, Way, ways_on
 from benchmarks.unlearning.networks import JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
 from benchmarks.unlearning.rows import Rows, Told, of
 from models.data import Split
@@ -71,6 +71,13 @@ def run(comparison: Comparison, *, seeds: int, band: int) -> None:
     fastest.search(comparison.shelf, comparison.rows, comparison.told)
 
 
+def rows_of(data: str, *, seeds: int, band: int) -> int:
+    """How many rows a data set comes to, without the search for its fastest training."""
+    ways = ways_on(data)
+    tuned = sum(len(way.settings) > 1 for way in ways)
+    return tuned + len(SETS) * (band + seeds * (len((UNTOUCHED, HARDNESS)) + len(ways)))
+
+
 def forget_sets(data: str, shelf: Shelf, told: Told) -> list[Case]:
     """The cases of a data set.
 
@@ -86,7 +93,7 @@ def tune(comparison: Comparison, case: Case) -> None:
     band = of(comparison.rows.all(), set=case.name, way=RETRAIN)
     parent, _ = comparison.shelf.trained("tuning", comparison.shelf.pool, TUNING)
     split = split_of(comparison, case)
-    for way in WAYS:
+    for way in ways_on(comparison.data):
         if len(way.settings) == 1 or comparison.rows.has(set=TUNING_SET, way=way.name):
             continue
         tried = []
@@ -136,7 +143,7 @@ def compare(comparison: Comparison, case: Case, seed: int) -> None:
         add(comparison, case, UNTOUCHED, seed, parent, parent, seconds=seconds)
     split = split_of(comparison, case)
     assess(comparison, case, seed, parent, split)
-    for way in WAYS:
+    for way in ways_on(comparison.data):
         if not comparison.rows.has(set=case.name, way=way.name, seed=seed):
             comparison.told(f"{case.name}, seed {seed}: {way.name}")
             forget(comparison, case, way, seed, parent, split)

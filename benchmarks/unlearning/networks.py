@@ -1,13 +1,13 @@
 """Trains what a data set's comparison needs, once: the rest of the grid finds it on disk."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.unlearning.rows import Told
 from models import weights
 from models.data import Holdout, Samples
 from models.fresh import built
@@ -43,9 +43,7 @@ class Shelf:
         weights.load(network, kept)
         return network.eval(), float(clock.read_text())
 
-    def table(
-        self, name: str, parts: int, rounds: int, seed: int, told: Callable[[str], None]
-    ) -> Table:
+    def table(self, name: str, parts: int, rounds: int, seed: int, told: Told) -> Table:
         """References that leave out one of so many parts of the people each; scored, then gone."""
         drawn = self.plans(parts, rounds, seed)
         rows: list[Reference] = []
@@ -62,7 +60,7 @@ class Shelf:
         return Table(self.pool.ids, tuple(rows))
 
     def predictions(
-        self, name: str, parts: int, rounds: int, seed: int, told: Callable[[str], None]
+        self, name: str, parts: int, rounds: int, seed: int, told: Told
     ) -> tuple[Predictions, ...]:
         """What the same references predict, class by class: they are trained again for it."""
         rows: list[Predictions] = []

@@ -6,6 +6,7 @@ alphabets: of each of the 242 characters a person drew only one.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,22 @@ def holdout() -> Holdout:
 
 
 def network() -> nn.Module:
-    """0.25 M parameters."""
+    """0.3 M parameters, and quick: a comparison trains it hundreds of times."""
+    return nn.Sequential(
+        nn.Conv2d(1, 24, kernel_size=5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(24, 48, kernel_size=3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(48 * 7 * 7, 128),
+        nn.ReLU(),
+        nn.Linear(128, 242),
+    )
+
+
+def thorough_network() -> nn.Module:
+    """0.25 M parameters at twice the work and more: it reads a little better."""
     return nn.Sequential(
         nn.Conv2d(1, 32, kernel_size=3, padding=1),
         nn.ReLU(),
@@ -80,5 +96,6 @@ recipe = Classifier(
     network=network,
     read_pool=pool,
     read_holdout=holdout,
-    schedule=Schedule(epochs=20, batch_size=64, peak_rate=0.05, weight_decay=0.0),
+    schedule=Schedule(epochs=15, batch_size=64, peak_rate=0.05, weight_decay=0.0),
 )
+thorough = replace(recipe, network=thorough_network, schedule=replace(recipe.schedule, epochs=20))

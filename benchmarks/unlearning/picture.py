@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks.unlearning import fastest
 from benchmarks.unlearning.cases import SETS
 from benchmarks.unlearning.grid import RETRAIN
-from benchmarks.unlearning.methods import WAYS
+from benchmarks.unlearning.methods import WAYS, ways_on
 from benchmarks.unlearning.rows import Row, of
 
 SHOWN = tuple(name for name in SETS if name != "one class")  # a class is always retrained
@@ -44,7 +44,7 @@ def fill(panel: Axes, name: str, rows: list[Row]) -> None:
     panel.axvline(fastest.share_of(rows), color="0.6", linestyle=":")
     panel.axhspan(0, mean(distances(rows, RETRAIN)), color="0.85")
     for place, way in enumerate(WAYS):
-        if found := distances(rows, way.name):
+        if way in ways_on(name) and (found := distances(rows, way.name)):
             panel.scatter(
                 mean(costs(rows, way.name)),
                 mean(found),

@@ -7,7 +7,7 @@ from benchmarks.unlearning.bands import inside
 from benchmarks.unlearning.cases import SETS
 from benchmarks.unlearning.grid import RETRAIN, TUNING_SET, UNTOUCHED
 from benchmarks.unlearning.measured import tow
-from benchmarks.unlearning.methods import WAYS
+from benchmarks.unlearning.methods import WAYS, ways_on
 from benchmarks.unlearning.rows import Row, of
 
 GAPS = ("forget", "retain", "test")
@@ -64,8 +64,13 @@ def section(data: str, which: str, rows: list[Row], share: float) -> str:
     """One forget set of one data set."""
     band = of(rows, way=RETRAIN)
     lines = [f"{data}, {which}: {band[0]['forgotten']} forgotten", HEAD]
-    lines += [line(way, done, band, share) for way in NAMES if (done := of(rows, way=way))]
+    lines += [line(way, done, band, share) for way in shown_on(data) if (done := of(rows, way=way))]
     return "\n".join(lines)
+
+
+def shown_on(data: str) -> tuple[str, ...]:
+    """The lines of a data set."""
+    return (RETRAIN, UNTOUCHED, *(way.name for way in ways_on(data)))
 
 
 def line(way: str, rows: list[Row], band: list[Row], share: float) -> str:
@@ -109,9 +114,10 @@ def summary(every: dict[str, list[Row]]) -> str:
 def total(way: str, every: dict[str, list[Row]]) -> str:
     """One way over all data sets."""
     cells, costs, of_fastest, passed, runs = [], [], [], 0, 0
+    left_out = {data for data in every if way not in shown_on(data)}
     for which in SETS:
         hits, tried = 0, 0
-        for rows in every.values():
+        for rows in (rows for data, rows in every.items() if data not in left_out):
             band, done = of(rows, set=which, way=RETRAIN), of(rows, set=which, way=way)
             sound = [row for row in done if "failed" not in row]
             hits += sum(inside(row, band) for row in sound)
