@@ -12,9 +12,11 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from platform import machine
+from typing import Any
 
 import psutil
 
@@ -26,6 +28,7 @@ RESULTS = Path(__file__).parent / "results" / "soak.txt"
 PROGRAMS = ("api", "worker1", "worker2", "clerk", "courier", "beat", "valkey", "postgres")
 KILL_EVERY = 60.0
 SPARED = 30  # people who never ask, so that there is something to train on
+A_MINUTE = 18  # who ask at most: enough people for load to the last minute
 COME_TO_REST = 900.0
 
 
@@ -93,17 +96,28 @@ def ended(rig: Rig, request_id: str) -> bool:
     return state in {"completed", "completed_no_data", "cancelled", "denied"}
 
 
+def all_jobs(rig: Rig) -> Iterator[dict[str, Any]]:
+    """Page after page."""
+    more = ""
+    while True:
+        page = rig.call("GET", f"/v1/jobs?page_size=200{more}")
+        yield from page["items"]
+        if not page["next_page_token"]:
+            return
+        more = f"&page_token={page['next_page_token']}"
+
+
 def report(rig: Rig, log: Log, minutes: float, seed: int) -> str:
     """What came of it, as text."""
     began = time.monotonic()
     rig.forget_orders()
     rig.until(lambda: all(ended(rig, each) for each in log.asked), seconds=COME_TO_REST)
     held = rig.broken()
-    jobs = Counter(job["state"] for job in rig.call("GET", "/v1/jobs?page_size=200")["items"])
+    jobs = Counter(job["state"] for job in all_jobs(rig))
     memory = psutil.virtual_memory().total / 2**30
     lines = [
         f"make soak MINUTES={minutes:g}: a stack as `lacuna up` runs it, two workers, the recipe "
-        f"`crowd` ({crowd.PEOPLE} people),",
+        f"`crowd` ({crowd.people()} people),",
         f"leases of 3 s, seed {seed}; {machine()}, {os.cpu_count()} cores, {memory:.0f} GiB.",
         *(["A short run: what a release shows is sixty minutes at least."] if minutes < 60 else []),
         "",
@@ -120,6 +134,7 @@ def report(rig: Rig, log: Log, minutes: float, seed: int) -> str:
 
 def main(minutes: float, seed: int = 1) -> int:
     """The exit code is 0 only if all invariants hold."""
+    os.environ[crowd.SIZE] = str(max(crowd.LEAST, SPARED + int(A_MINUTE * minutes)))
     with folder_for_a_stack() as folder, running(folder) as rig:
         log = soak(rig, minutes, random.Random(seed))
         told = report(rig, log, minutes, seed)

@@ -27,9 +27,9 @@ FEWEST = 12
 LOT = random.SystemRandom()  # nobody may know a coin beforehand
 
 
-# Built once: every deletion request asks it.
+# Built once: every deletion request asks it, and mostly there are none.
 DEALT = (
-    select(CanaryDeal, Model.dataset_id)
+    select(CanaryDeal.id, Model.dataset_id)
     .join(Model, Model.id == CanaryDeal.model_id)
     .where(Model.dataset_id.in_(bindparam("datasets", expanding=True)))
     .order_by(CanaryDeal.id)
@@ -166,8 +166,7 @@ def holding(
 ) -> list[tuple[CanaryDeal, Bitmap]]:
     """The deals among whose canaries are some of these samples, and which: of one model, or any."""
     query = DEALT if model_id is None else DEALT.where(CanaryDeal.model_id == model_id)
-    return [
-        (dealt, samples[dataset_id])
-        for dealt, dataset_id in session.execute(query, {"datasets": list(samples)})
-        if dealt.samples & samples[dataset_id]
-    ]
+    session.flush()
+    found = session.connection().execute(query, {"datasets": list(samples)}).all()
+    dealt = [(session.get_one(CanaryDeal, deal_id), samples[of]) for deal_id, of in found]
+    return [(deal, asked) for deal, asked in dealt if deal.samples & asked]

@@ -4,7 +4,7 @@ They are not in our hands. What is ours is to know of them, to say so, and to sa
 outstanding: docs/decisions/0013-derived-elsewhere.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -50,14 +50,12 @@ class Child:
 
 OLDEST_FIRST = (DerivedVersion.registered_at, DerivedVersion.id)
 PARENT = joinedload(DerivedVersion.version)
-# Built once: every deletion request asks it.
+# Built once: every deletion request asks it, and mostly there are none.
 OF_DATASETS = (
-    select(DerivedVersion)
+    select(DerivedVersion.id)
     .join(ModelVersion, ModelVersion.id == DerivedVersion.version_id)
     .join(Model, Model.id == ModelVersion.model_id)
     .where(Model.dataset_id.in_(bindparam("datasets", expanding=True)))
-    .order_by(*OLDEST_FIRST)
-    .options(PARENT)
 )
 
 
@@ -169,8 +167,12 @@ def reached(session: Session, samples: Mapping[UUID, Bitmap]) -> list[Child]:
     """Every child of a version that was trained on one of these samples, whatever became of it."""
     if not any(samples.values()):
         return []
-    rows = session.scalars(OF_DATASETS, {"datasets": list(samples)}).all()
-    return among(with_parents(session, rows), samples)
+    session.flush()
+    ids = session.connection().scalars(OF_DATASETS, {"datasets": list(samples)}).all()
+    if not ids:
+        return []
+    known = children(session, select(DerivedVersion).where(DerivedVersion.id.in_(ids)))
+    return among(known, samples)
 
 
 def among(known: Iterable[Child], samples: Mapping[UUID, Bitmap]) -> list[Child]:
@@ -184,13 +186,7 @@ def among(known: Iterable[Child], samples: Mapping[UUID, Bitmap]) -> list[Child]
 
 def children(session: Session, query: Select[DerivedVersion]) -> list[Child]:
     """What a query finds, oldest first, with parents and models."""
-    return with_parents(
-        session, session.scalars(query.order_by(*OLDEST_FIRST).options(PARENT)).all()
-    )
-
-
-def with_parents(session: Session, rows: Sequence[DerivedVersion]) -> list[Child]:
-    """These rows with their parents and models."""
+    rows = session.scalars(query.order_by(*OLDEST_FIRST).options(PARENT)).all()
     if not rows:
         return []
     lines = {row.version.model_id for row in rows}

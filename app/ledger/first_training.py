@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
@@ -27,6 +27,19 @@ from app.ledger.policy import Policy
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job, Model
 from app.ledger.transitions import move
+
+# Built once: every deletion request asks it, and mostly there are none.
+UNDER_WAY = (
+    select(Job.id)
+    .join(Model, Model.id == Job.model_id)
+    .where(
+        Model.dataset_id.in_(bindparam("datasets", expanding=True)),
+        Job.kind == JobKind.TRAIN,
+        Job.state.in_(ACTIVE_JOB_STATES),
+    )
+    .order_by(Job.id)
+    .with_for_update(of=Job)
+)
 
 
 def queue(session: Session, line: Model, *, now: datetime, lot: Random = LOT) -> Job:
@@ -53,17 +66,15 @@ def lock(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Job]:
 
     Whoever publishes one holds the job and then locks its dataset.
     """
+    session.flush()
+    ids = session.connection().scalars(UNDER_WAY, {"datasets": list(dataset_ids)}).all()
+    if not ids:
+        return []
     return session.scalars(
         select(Job)
-        .join(Model, Model.id == Job.model_id)
-        .where(
-            Model.dataset_id.in_(dataset_ids),
-            Job.kind == JobKind.TRAIN,
-            Job.state.in_(ACTIVE_JOB_STATES),
-        )
+        .where(Job.id.in_(ids))
         .order_by(Job.id)
         .options(joinedload(Job.model))
-        .with_for_update(of=Job)
         .execution_options(populate_existing=True)
     ).all()
 

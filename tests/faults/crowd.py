@@ -1,5 +1,7 @@
 """The recipe of the fault tests: many people with little data each, learnt in a moment."""
 
+import os
+
 import torch
 from torch import nn
 
@@ -8,14 +10,20 @@ from models.recipe import Classifier
 from models.recipes.people import deal
 from models.training import Schedule
 
-PEOPLE, EACH, CLASSES, WIDTH = 150, 4, 4, 16
-POOL = PEOPLE * EACH
+EACH, CLASSES, WIDTH = 4, 4, 16
+SIZE = "CROWD_PEOPLE"  # whoever starts a stack may ask for more people than it takes at least
+LEAST = 150
+
+
+def people() -> int:
+    """How many there are to learn from; half as many again are held out."""
+    return int(os.environ.get(SIZE, LEAST))
 
 
 def read() -> Samples:
-    """The same 900 samples whenever they are read."""
+    """The same samples whenever they are read."""
     generator = torch.Generator().manual_seed(1)
-    count = POOL + POOL // 2
+    count = EACH * people() * 3 // 2
     labels = torch.randint(CLASSES, (count,), generator=generator)
     centres = 3 * torch.randn(CLASSES, WIDTH, generator=generator)
     inputs = centres[labels] + torch.randn(count, WIDTH, generator=generator)
@@ -28,14 +36,15 @@ def read() -> Samples:
 
 
 def pool() -> Samples:
-    return read().take(torch.arange(POOL))
+    return read().take(torch.arange(EACH * people()))
 
 
 def holdout() -> Holdout:
-    everything = read()
+    everything, first = read(), EACH * people()
+    half = (len(everything) + first) // 2
     return Holdout(
-        validation=everything.take(torch.arange(POOL, POOL + POOL // 4)),
-        test=everything.take(torch.arange(POOL + POOL // 4, POOL + POOL // 2)),
+        validation=everything.take(torch.arange(first, half)),
+        test=everything.take(torch.arange(half, len(everything))),
     )
 
 

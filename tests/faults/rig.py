@@ -55,7 +55,7 @@ class Rig:
 
     folder: Path
     url: str
-    people: list[int] = field(default_factory=lambda: list(range(crowd.PEOPLE)))
+    people: list[int] = field(default_factory=lambda: list(range(crowd.people())))
 
     @property
     def order(self) -> Path:
