@@ -26,7 +26,7 @@ up: $(READY) ## Run the service here until Ctrl-C; data in .lacuna
 	$(BIN)/lacuna up
 
 test: $(READY) ## Run all tests, with real servers, and measure coverage
-	$(BIN)/pytest --cov --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --cov --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## Format, lint, types, import walls, migrations, house rules; changes nothing
 	$(BIN)/ruff format --check .

@@ -20,8 +20,14 @@ from app.cli.leftovers import marked, watched
 from app.db import connect
 from app.schema import upgrade
 
+FIRST = ("workers", "faults")  # tests that wait for real processes, minutes on end
 # Nothing here outlives the session, so nothing has to reach the disk.
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: else one process still waits when the others have ended."""
+    items.sort(key=lambda item: Path(item.nodeid).parts[1] not in FIRST)
 
 
 @pytest.fixture(scope="session")
