@@ -138,9 +138,9 @@ def create_webhook(
     body: WebhookCreate, session: SessionDep, settings: SettingsDep, again: RepeatsDep, now: NowDep
 ) -> Response:
     """Have an address told of what happens from now on. The secret is in this answer only."""
-    refuse_unusable(body.url, Rules.of(settings))
 
     def make() -> Webhook:
+        refuse_unusable(body.url, Rules.of(settings))
         return webhooks.create(
             session,
             body.url,
