@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.guard import DAY, Caller, CallerDep
 from app.api.names import OnceEach
 from app.api.problems import Malformed, refusals
+from app.api.repeats import KeyNotTaken, refuse_key
 from app.auth import ApiKeyEnded, MissingScope, Scope, UnknownApiKey
 from app.errors import BodyTooLarge
 from app.ledger import api_keys
@@ -73,13 +74,17 @@ class ApiKeyWithSecret(ApiKeyRead):
 @router.post(
     "",
     status_code=201,
+    dependencies=[Depends(refuse_key)],
     summary="Make an API key",
-    responses=refusals(MissingScope, NoPepper, Malformed, BodyTooLarge),
+    responses=refusals(MissingScope, NoPepper, KeyNotTaken, Malformed, BodyTooLarge),
 )
 def create_api_key(
     body: ApiKeyCreate, session: SessionDep, settings: SettingsDep, caller: CallerDep, now: NowDep
 ) -> ApiKeyWithSecret:
-    """Make a key for another caller. It is in this answer only, and stored as a keyed hash."""
+    """Make a key for another caller. It is in this answer only, and stored as a keyed hash.
+
+    So no answer can be repeated, and an `Idempotency-Key` is refused.
+    """
     refuse_more(caller, body.scopes)
     lasts = body.expires_in_days
     key, text = api_keys.create(
@@ -102,8 +107,11 @@ def list_api_keys(session: SessionDep) -> list[ApiKeyRead]:
 @router.post(
     "/{key_id}:rotate",
     status_code=201,
+    dependencies=[Depends(refuse_key)],
     summary="Rotate an API key",
-    responses=refusals(UnknownApiKey, ApiKeyEnded, MissingScope, NoPepper, Malformed, BodyTooLarge),
+    responses=refusals(
+        UnknownApiKey, ApiKeyEnded, MissingScope, NoPepper, KeyNotTaken, Malformed, BodyTooLarge
+    ),
 )
 def rotate_api_key(
     key_id: UUID,

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
-from app.api import training_sets
+from app.api import repeats, training_sets
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
-from app.api.jobs import JobRead, queued
+from app.api.jobs import JobRead, queued_once
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.api.submissions import MOST_SAMPLES, hashed
 from app.bitmap import Bitmap
-from app.config import Settings
 from app.errors import (
     BodyTooLarge,
     CoversEverything,
@@ -23,9 +23,9 @@ from app.errors import (
     UnknownSamples,
     WorkerAbsent,
 )
-from app.ledger import announcements, datasets, dry_runs, model_lines
+from app.ledger import datasets, dry_runs
 from app.ledger.dry_runs import TooManyDryRuns
-from app.ledger.tables import Model
+from app.ledger.tables import Job, Model
 from app.subjects import MAX_LENGTH
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -59,6 +59,7 @@ class Assessment(BaseModel):
     "/{name}:assess",
     status_code=202,
     summary="Ask what forgetting would take",
+    response_model=JobRead,
     responses=refusals(
         UnknownModel,
         UnknownRecipe,
@@ -68,6 +69,7 @@ class Assessment(BaseModel):
         NothingToForget,
         CoversEverything,
         TooManyDryRuns,
+        *repeats.REFUSALS,
         BodyTooLarge,
         Malformed,
     ),
@@ -78,26 +80,28 @@ def assess(
     session: SessionDep,
     queue: QueueDep,
     settings: SettingsDep,
+    again: RepeatsDep,
     now: NowDep,
-    response: Response,
-) -> JobRead:
+) -> Response:
     """A dry run: how hard it would be, which route it would take, what that would cost.
 
     Nothing is buried, owed or changed. The job ends with `hardness` and `decision` in its report.
     A model has twenty dry runs at once that have not ended, and no more.
     """
-    line = model_lines.get(session, name)
-    announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
-    job = dry_runs.queue(session, line, asked_for(session, line, body, settings), now=now)
-    return queued(session, queue, job, response)
+    key = hashed(body.subject, settings)
+
+    def make(line: Model) -> Job:
+        return dry_runs.queue(session, line, asked_for(session, line, body, key), now=now)
+
+    told_apart = body.model_dump(mode="json") | {"subject": key and key.hex()}
+    return queued_once(again, queue, settings, name, make, body=told_apart)
 
 
-def asked_for(session: Session, line: Model, body: Assessment, settings: Settings) -> Bitmap:
-    """The samples of the model's dataset that are asked about."""
+def asked_for(session: Session, line: Model, body: Assessment, key: bytes | None) -> Bitmap:
+    """The samples of the model's dataset that are asked about; `key` is the subject's."""
     if body.sample_ids is not None:
         return training_sets.resolve(
             session, line.dataset, body.sample_ids, pointer="/sample_ids", subject_key=None
         )
-    key = hashed(body.subject, settings)
     assert key is not None  # the validator saw to it
     return datasets.ordinals_of_subject(session, key).get(line.dataset_id, Bitmap())

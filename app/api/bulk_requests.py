@@ -1,13 +1,12 @@
 """Many deletion requests in one upload: all of them or none."""
 
-import hashlib
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from app.api import deletion_requests, repeats
+from app.api import deletion_requests, fingerprints, repeats
 from app.api.bulk_lines import BadLines, TooManyLines
 from app.api.bulk_upload import Upload
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep, SpooledDep, ValidateOnly
@@ -107,17 +106,9 @@ def submit_in_bulk(
         return 202, told.model_dump(mode="json")
 
     if not validate_only:
-        return again.once({"sha256": digest(file), "content_type": content_type}, produce)
+        told_apart = fingerprints.keyed(file, settings.pepper.get_secret_value())
+        return again.once({"lines": told_apart, "content_type": content_type}, produce)
     with session.begin_nested() as everything:
         _, answer = produce()
         everything.rollback()
     return JSONResponse(answer)
-
-
-def digest(file: IO[bytes]) -> str:
-    """What two uploads are told apart by."""
-    sha256 = hashlib.sha256()
-    while part := file.read(1 << 20):
-        sha256.update(part)
-    file.seek(0)
-    return sha256.hexdigest()

@@ -8,14 +8,16 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
+from app.api import repeats
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
-from app.api.jobs import JobRead, queued
-from app.api.problems import refusals
+from app.api.jobs import JobRead, queued_once
+from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.errors import Conflict, NoLiveVersion, UnknownModel, UnknownRecipe, WorkerAbsent
-from app.ledger import announcements, calibrations, model_lines, versions
+from app.ledger import calibrations, model_lines, versions
 from app.ledger.calibration_tables import Calibration, CalibrationCell
 from app.ledger.states import JobState
-from app.ledger.tables import Model
+from app.ledger.tables import Job, Model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -115,25 +117,36 @@ class CalibrationRead(BaseModel):
     "/{name}:calibrate",
     status_code=202,
     summary="Calibrate a model's decisions",
-    responses=refusals(UnknownModel, UnknownRecipe, WorkerAbsent, NoLiveVersion, Conflict),
+    response_model=JobRead,
+    responses=refusals(
+        UnknownModel,
+        UnknownRecipe,
+        WorkerAbsent,
+        NoLiveVersion,
+        Conflict,
+        *repeats.REFUSALS,
+        Malformed,
+    ),
 )
 def calibrate(
     name: str,
     session: SessionDep,
     queue: QueueDep,
     settings: SettingsDep,
+    again: RepeatsDep,
     now: NowDep,
-    response: Response,
-) -> JobRead:
+) -> Response:
     """Unlearn and retrain synthetic forget sets, large and small, memorized and not, skewed or not.
 
     They are drawn from the live version's training set; nobody is forgotten, nothing is published,
     and every network is destroyed. What it costs is in `GET /v1/models/{name}/calibration`. It is
     done one trial at a time when no other job is due, and goes on where it was stopped.
     """
-    line = model_lines.get(session, name)
-    announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
-    return queued(session, queue, calibrations.queue(session, line, now=now), response)
+
+    def make(line: Model) -> Job:
+        return calibrations.queue(session, line, now=now)
+
+    return queued_once(again, queue, settings, name, make)
 
 
 @router.get(

@@ -186,23 +186,34 @@ def list_acknowledgements(
 @router.post(
     "/versions/{number}/acknowledgements",
     summary="Acknowledge a withdrawal",
+    response_model=AcknowledgementRead,
     responses=refusals(
         UnknownModel,
         UnknownVersion,
         UnknownConsumer,
         NothingToAcknowledge,
+        *repeats.REFUSALS,
         Malformed,
         BodyTooLarge,
     ),
 )
 def acknowledge(
-    name: str, number: int, body: Acknowledge, session: SessionDep, now: NowDep
-) -> AcknowledgementRead:
+    name: str,
+    number: int,
+    body: Acknowledge,
+    session: SessionDep,
+    again: RepeatsDep,
+    now: NowDep,
+) -> Response:
     """Say what a consumer did about a withdrawn version. Said twice, the first word stands."""
-    line = model_lines.get(session, name)
-    version = versions.get(session, line, number)
-    owed = consumers.acknowledge(session, line, version, body.consumer, done=body.done, now=now)
-    return AcknowledgementRead.of(owed, overdue=False)
+
+    def produce() -> Answer:
+        line = model_lines.get(session, name)
+        version = versions.get(session, line, number)
+        owed = consumers.acknowledge(session, line, version, body.consumer, done=body.done, now=now)
+        return 200, AcknowledgementRead.of(owed, overdue=False).model_dump(mode="json")
+
+    return again.once(body.model_dump(mode="json"), produce)
 
 
 def told(consumer: Consumer, owes: Sequence[OwedRead]) -> ConsumerRead:

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Header, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import import_formats, repeats
+from app.api import fingerprints, import_formats, repeats
 from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep, ValidateOnly
 from app.api.names import Name
 from app.api.parquet_rows import PARQUET, ParquetNotInstalled
@@ -105,12 +106,15 @@ def read_dataset(name: str, session: SessionDep) -> DatasetRead:
 @router.post(
     "/{name}/samples",
     summary="Import samples",
+    response_model=ImportRead,
     responses=refusals(
         UnknownDataset,
         SubjectDiffers,
         BadLine,
         UnsupportedMediaType,
         ParquetNotInstalled,
+        *repeats.REFUSALS,
+        Malformed,
         BodyTooLarge,
     ),
     openapi_extra={
@@ -135,23 +139,31 @@ def import_samples(
     file: SpooledDep,
     session: SessionDep,
     settings: SettingsDep,
+    again: RepeatsDep,
     now: NowDep,
     validate_only: ValidateOnly = False,
     content_type: Annotated[
         str, Header(description=f"application/x-ndjson, text/csv or {PARQUET}")
     ] = "",
-) -> ImportRead:
+) -> Response:
     """Add samples, streamed as NDJSON, CSV or Parquet; all lines or none.
 
     Subjects are replaced by keyed hashes before anything is stored. Lines that are known already
     change nothing, so an import may be repeated; a sample that is another subject's is refused.
     A sample that was forgotten does not come back by being imported again.
     """
-    dataset = datasets.get(session, name)
-    rows = import_formats.rows(file, content_type, settings.pepper.get_secret_value())
-    with session.begin_nested() as everything:
+    pepper = settings.pepper.get_secret_value()
+
+    def produce() -> Answer:
+        dataset = datasets.get(session, name)
+        rows = import_formats.rows(file, content_type, pepper)
         done = imports.import_samples(session, dataset, rows, now=now)
-        told = ImportRead(**asdict(done), size=dataset.size)
-        if validate_only:
-            everything.rollback()
-    return told
+        return 200, ImportRead(**asdict(done), size=dataset.size).model_dump(mode="json")
+
+    if not validate_only:
+        told_apart = fingerprints.keyed(file, pepper)
+        return again.once({"lines": told_apart, "content_type": content_type}, produce)
+    with session.begin_nested() as everything:
+        _, answer = produce()
+        everything.rollback()
+    return JSONResponse(answer)

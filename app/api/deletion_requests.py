@@ -87,11 +87,9 @@ def submit_deletion_request(
         return 202, told
 
     fingerprinted = body.model_dump(mode="json") | {"subject": key and key.hex()}
-    status, answer = again.answer(fingerprinted, produce)
+    answer = again.once(fingerprinted, produce, under=router.prefix)
     crashing.at("intake.before_commit")
-    return JSONResponse(
-        answer, status_code=status, headers={"Location": f"{router.prefix}/{answer['id']}"}
-    )
+    return answer
 
 
 def tried(

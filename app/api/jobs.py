@@ -1,23 +1,26 @@
 """Jobs: what is being made, how far it is, and why it was decided so."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.orm import Session
 
-from app.api import pages
+from app.api import pages, repeats
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.guard import CallerDep
 from app.api.polling import UNCHANGED, polled
 from app.api.problems import Malformed, refusals
+from app.api.repeats import Repeats, RepeatsDep
 from app.auth import SecondPersonNeeded
+from app.config import Settings
 from app.errors import BadPageToken, IllegalTransition, UnknownJob, UnknownModel, UnknownSamples
-from app.ledger import endings, job_sizes, jobs, lineage, model_lines
+from app.ledger import announcements, endings, job_sizes, jobs, lineage, model_lines
+from app.ledger.idempotency import Answer
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
-from app.ledger.tables import Job
+from app.ledger.tables import Job, Model
 from app.queue import RUN_JOB, Queue, ring_after_commit
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -127,11 +130,31 @@ def list_jobs(
     )
 
 
-def queued(session: Session, queue: Queue, job: Job, response: Response) -> JobRead:
-    """The answer to whoever had a job made: where it is. A worker is told after the commit."""
-    ring_after_commit(session, queue, RUN_JOB, job.id)
-    response.headers["Location"] = f"{router.prefix}/{job.id}"
-    return JobRead.of(jobs.get(session, job.id))
+def queued_once(
+    again: Repeats,
+    queue: Queue,
+    settings: Settings,
+    name: str,
+    make: Callable[[Model], Job],
+    *,
+    body: Any = None,
+) -> Response:
+    """Have a job made for the model of this name, and answer where it is; again for the same key.
+
+    Refused while no live worker can run the model's recipe. A worker is told after the commit, and
+    not of a repetition.
+    """
+    session, now = again.session, again.now
+
+    def produce() -> Answer:
+        line = model_lines.get(session, name)
+        gone = settings.worker_gone_seconds
+        announcements.recipe(session, line.recipe, now=now, gone_seconds=gone)
+        job = make(line)
+        ring_after_commit(session, queue, RUN_JOB, job.id)
+        return 202, JobRead.of(jobs.get(session, job.id)).model_dump(mode="json")
+
+    return again.once(body, produce, under=router.prefix)
 
 
 @router.get(
@@ -149,19 +172,33 @@ def read_job(job_id: UUID, session: SessionDep, http: Request) -> Response:
 @router.post(
     "/{job_id}:approve",
     summary="Approve a decision",
-    responses=refusals(UnknownJob, IllegalTransition, SecondPersonNeeded, Malformed),
+    response_model=JobRead,
+    responses=refusals(
+        UnknownJob, IllegalTransition, SecondPersonNeeded, *repeats.REFUSALS, Malformed
+    ),
 )
 def approve_job(
-    job_id: UUID, session: SessionDep, queue: QueueDep, caller: CallerDep, now: NowDep
-) -> JobRead:
+    job_id: UUID,
+    session: SessionDep,
+    queue: QueueDep,
+    caller: CallerDep,
+    again: RepeatsDep,
+    now: NowDep,
+) -> Response:
     """Let a job go on that waits for a person, with its decision as it was recorded.
 
     Not with the key that submitted one of its requests or flushed them: a second person approves.
+    A job may wait twice, before its run and after its audit. With an `Idempotency-Key` an approval
+    that is sent again is not taken for the second.
     """
-    job = jobs.get(session, job_id)
-    endings.approve(session, job, now=now, holder=caller.holder)
-    ring_after_commit(session, queue, RUN_JOB, job.id)
-    return JobRead.of(job)
+
+    def produce() -> Answer:
+        job = jobs.get(session, job_id)
+        endings.approve(session, job, now=now, holder=caller.holder)
+        ring_after_commit(session, queue, RUN_JOB, job.id)
+        return 200, JobRead.of(job).model_dump(mode="json")
+
+    return again.once(None, produce)
 
 
 @router.post(

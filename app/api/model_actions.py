@@ -5,10 +5,12 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from app.api import repeats
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep
 from app.api.guard import CallerDep
-from app.api.jobs import JobRead, queued
-from app.api.problems import refusals
+from app.api.jobs import JobRead, queued_once
+from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
 from app.errors import (
     AlreadyTrained,
     Conflict,
@@ -18,7 +20,9 @@ from app.errors import (
     UnknownRecipe,
     WorkerAbsent,
 )
-from app.ledger import acts, announcements, batching, first_training, jobs, model_lines, references
+from app.ledger import acts, batching, first_training, jobs, model_lines, references
+from app.ledger.idempotency import Answer
+from app.ledger.tables import Job, Model
 from app.queue import RUN_JOB, ring_after_commit
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -34,8 +38,16 @@ class FlushRead(BaseModel):
     "/{name}:train",
     status_code=202,
     summary="Train a first version",
+    response_model=JobRead,
     responses=refusals(
-        UnknownModel, UnknownRecipe, WorkerAbsent, EmptyTrainingSet, AlreadyTrained, Conflict
+        UnknownModel,
+        UnknownRecipe,
+        WorkerAbsent,
+        EmptyTrainingSet,
+        AlreadyTrained,
+        Conflict,
+        *repeats.REFUSALS,
+        Malformed,
     ),
 )
 def train(
@@ -43,59 +55,80 @@ def train(
     session: SessionDep,
     queue: QueueDep,
     settings: SettingsDep,
+    again: RepeatsDep,
     now: NowDep,
-    response: Response,
-) -> JobRead:
+) -> Response:
     """Train a model that has no version: its first training was cancelled or failed, or never was.
 
     It is trained on all samples that its dataset has by now, less those that were forgotten.
     """
-    line = model_lines.get(session, name)
-    announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
-    job = first_training.queue(session, line, now=now)
-    return queued(session, queue, job, response)
+
+    def make(line: Model) -> Job:
+        return first_training.queue(session, line, now=now)
+
+    return queued_once(again, queue, settings, name, make)
 
 
 @router.post(
     "/{name}:build-references",
     status_code=202,
     summary="Train references",
-    responses=refusals(UnknownModel, UnknownRecipe, WorkerAbsent, NoLiveVersion, Conflict),
+    response_model=JobRead,
+    responses=refusals(
+        UnknownModel,
+        UnknownRecipe,
+        WorkerAbsent,
+        NoLiveVersion,
+        Conflict,
+        *repeats.REFUSALS,
+        Malformed,
+    ),
 )
 def build_references(
     name: str,
     session: SessionDep,
     queue: QueueDep,
     settings: SettingsDep,
+    again: RepeatsDep,
     now: NowDep,
-    response: Response,
-) -> JobRead:
+) -> Response:
     """Train networks that each leave out a quarter of the people, score them and destroy them.
 
     What they say of samples they never saw gives every later job of this generation a target per
     sample, and an audit that trains nothing. It costs about nine trainings, done one at a time when
     no other job is due. The scores of forgotten samples are deleted with them.
     """
-    line = model_lines.get(session, name)
-    announcements.recipe(session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds)
-    job = references.queue(session, line, now=now)
-    return queued(session, queue, job, response)
+
+    def make(line: Model) -> Job:
+        return references.queue(session, line, now=now)
+
+    return queued_once(again, queue, settings, name, make)
 
 
 @router.post(
     "/{name}:flush",
     summary="Batch pending erasures now",
-    responses=refusals(UnknownModel, Conflict),
+    response_model=FlushRead,
+    responses=refusals(UnknownModel, Conflict, *repeats.REFUSALS, Malformed),
 )
 def flush(
-    name: str, session: SessionDep, queue: QueueDep, caller: CallerDep, now: NowDep
-) -> FlushRead:
+    name: str,
+    session: SessionDep,
+    queue: QueueDep,
+    caller: CallerDep,
+    again: RepeatsDep,
+    now: NowDep,
+) -> Response:
     """Make a job of all pending erasures at once, whatever the policy's waits say."""
-    line = model_lines.get(session, name)
-    if (active := jobs.active_for(session, line.id)) is not None:
-        raise Conflict(f"job {active.id} is active; pending erasures go into the next one")
-    job = batching.batch(session, line.id, now=now, flush=True)
-    if job is not None:
-        acts.note(session, [job.id], caller.holder, now=now)
-        ring_after_commit(session, queue, RUN_JOB, job.id)
-    return FlushRead(job=job.id if job else None)
+
+    def produce() -> Answer:
+        line = model_lines.get(session, name)
+        if (active := jobs.active_for(session, line.id)) is not None:
+            raise Conflict(f"job {active.id} is active; pending erasures go into the next one")
+        job = batching.batch(session, line.id, now=now, flush=True)
+        if job is not None:
+            acts.note(session, [job.id], caller.holder, now=now)
+            ring_after_commit(session, queue, RUN_JOB, job.id)
+        return 200, FlushRead(job=job.id if job else None).model_dump(mode="json")
+
+    return again.once(None, produce)

@@ -1,4 +1,8 @@
-"""`Idempotency-Key`: on routes with `RepeatsDep` a repeated POST is answered as the first was."""
+"""`Idempotency-Key`: on routes with `RepeatsDep` a repeated POST is answered as the first was.
+
+Routes without it do not read the header: what their state allows once is refused the second time.
+Those that show a secret once refuse it (`refuse_key`).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +16,18 @@ from sqlalchemy.orm import Session
 
 from app.api.deps import NowDep, SessionDep
 from app.api.guard import CallerDep
-from app.errors import BadKey, KeyInUse, KeyReused
+from app.errors import BadKey, KeyInUse, KeyReused, ServiceError
 from app.ledger import idempotency
 from app.ledger.idempotency import Answer
 
 # The refusals that a route with `RepeatsDep` may give.
 REFUSALS = (BadKey, KeyReused, KeyInUse)
+
+
+class KeyNotTaken(ServiceError):
+    """The answer shows a secret that is kept nowhere, so it cannot be repeated."""
+
+    code = "idempotency_key_not_taken"
 
 
 @dataclass(frozen=True)
@@ -29,13 +39,17 @@ class Repeats:
     path: str
     now: datetime
 
-    def once(self, body: Any, produce: Callable[[], Answer]) -> JSONResponse:
+    def once(
+        self, body: Any, produce: Callable[[], Answer], *, under: str | None = None
+    ) -> JSONResponse:
         """The answer to this body (JSON), made now or when its key was first sent.
 
+        With `under`, a collection's path, Location says where the answer's `id` lies in it.
         Raises KeyReused for another body, and KeyInUse while the first one is at work.
         """
         status, answer = self.answer(body, produce)
-        return JSONResponse(answer, status_code=status)
+        headers = None if under is None else {"Location": f"{under}/{answer['id']}"}
+        return JSONResponse(answer, status_code=status, headers=headers)
 
     def answer(self, body: Any, produce: Callable[[], Answer]) -> Answer:
         """The same, to be completed by what is not kept with the key."""
@@ -67,6 +81,17 @@ def checked(header: str | None) -> str | None:
     if not 16 <= len(key) <= 200:
         raise BadKey("an Idempotency-Key has 16 to 200 characters, for instance a UUID")
     return key
+
+
+async def refuse_key(
+    idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> None:
+    """Nobody is to believe that a POST can be repeated safely where each makes another secret."""
+    if idempotency_key is not None:
+        raise KeyNotTaken(
+            "each such POST makes a secret and shows it once; send it without an Idempotency-Key, "
+            "and revoke what was made if its answer was lost"
+        )
 
 
 RepeatsDep = Annotated[Repeats, Depends(get_repeats)]

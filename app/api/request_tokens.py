@@ -3,12 +3,13 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api import deletion_requests
 from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.problems import Malformed, refusals
+from app.api.repeats import KeyNotTaken, refuse_key
 from app.errors import BodyTooLarge, UnknownRequest
 from app.ledger import api_keys, requests
 from app.webhook_signing import NoPepper, pepper_of
@@ -38,8 +39,9 @@ class TokenRead(BaseModel):
 @router.post(
     "/{request_id}:token",
     status_code=201,
+    dependencies=[Depends(refuse_key)],
     summary="Make a token for the person who asked",
-    responses=refusals(UnknownRequest, NoPepper, Malformed, BodyTooLarge),
+    responses=refusals(UnknownRequest, NoPepper, KeyNotTaken, Malformed, BodyTooLarge),
 )
 def create_token(
     request_id: UUID,

@@ -2,18 +2,28 @@
 
 from base64 import b64encode
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import IO, Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
-from app.api import etags, training_sets, uploaded_weights, weights_header
+from app.api import (
+    etags,
+    fingerprints,
+    repeats,
+    training_sets,
+    uploaded_weights,
+    weights_header,
+)
 from app.api.deps import NowDep, SessionDep, SettingsDep, StoreDep
 from app.api.derived import DerivedRead
 from app.api.polling import UNCHANGED
 from app.api.problems import Malformed, refusals
+from app.api.repeats import RepeatsDep
+from app.bitmap import Bitmap
 from app.errors import (
     BadLine,
     BadWeights,
@@ -31,11 +41,13 @@ from app.errors import (
     WorkerAbsent,
 )
 from app.ledger import announcements, lineage, model_lines, publishing, versions
+from app.ledger.idempotency import Answer
 from app.ledger.known_weights import ForgottenWeights, TrainingSetDiffers
 from app.ledger.lineage import Saw, Seen
 from app.ledger.reasons import WithdrawalReason
 from app.ledger.states import VersionState
-from app.ledger.tables import ModelVersion
+from app.ledger.tables import Model, ModelVersion
+from app.store import Store
 
 router = APIRouter(prefix="/v1/models/{name}/versions", tags=["versions"])
 BINARY = {"type": "string", "format": "binary"}
@@ -151,6 +163,7 @@ def read_version(name: str, number: int, session: SessionDep) -> VersionRead:
     "",
     status_code=201,
     summary="Upload a version",
+    response_model=VersionRead,
     responses=refusals(
         UnknownModel,
         UnknownRecipe,
@@ -165,6 +178,7 @@ def read_version(name: str, number: int, session: SessionDep) -> VersionRead:
         ForgottenWeights,
         TrainingSetDiffers,
         Conflict,
+        *repeats.REFUSALS,
         Malformed,
         BodyTooLarge,
     ),
@@ -178,8 +192,9 @@ def upload_version(
     session: SessionDep,
     store: StoreDep,
     settings: SettingsDep,
+    again: RepeatsDep,
     now: NowDep,
-) -> VersionRead:
+) -> Response:
     """Register weights that were trained elsewhere, with the samples they were trained on.
 
     The tensors' names, types and shapes must be those of the recipe's network. Nothing is
@@ -188,24 +203,44 @@ def upload_version(
     Weights that are known already are known by their digest: they are refused under any training
     set if they saw a sample which was forgotten since, and under any other than they came with.
     """
-    line = model_lines.get(session, name)
-    publishing.refuse_while_active(session, line)  # before anything is read or stored
-    announced = announcements.recipe(
-        session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds
-    )
-    weights_header.refuse_misfits(weights.file, announced["parameters"])
-    ordinals = training_sets.read(session, line.dataset, training_set.file)
-    publishing.refuse_forgotten(session, line.dataset_id, ordinals)  # what saw them is not kept
-    with uploaded_weights.stored(session, store, weights.file) as digest:
-        version = publishing.publish_uploaded(
+    digest = fingerprints.plain(weights.file)
+    listed = fingerprints.keyed(training_set.file, settings.pepper.get_secret_value())
+
+    def produce() -> Answer:
+        line = model_lines.get(session, name)
+        publishing.refuse_while_active(session, line)  # before anything is stored
+        announced = announcements.recipe(
+            session, line.recipe, now=now, gone_seconds=settings.worker_gone_seconds
+        )
+        weights_header.refuse_misfits(weights.file, announced["parameters"])
+        ordinals = training_sets.read(session, line.dataset, training_set.file)
+        version = publish(session, store, line, weights.file, digest, ordinals, now=now)
+        return 201, VersionRead.of(version).model_dump(mode="json")
+
+    return again.once({"weights": digest, "training_set": listed}, produce)
+
+
+def publish(
+    session: Session,
+    store: Store,
+    line: Model,
+    weights: IO[bytes],
+    digest: str,
+    training_set: Bitmap,
+    *,
+    now: datetime,
+) -> ModelVersion:
+    """Make a version of weights that fit; they are stored only if it is not refused."""
+    publishing.refuse_forgotten(session, line.dataset_id, training_set)  # what saw them is not kept
+    with uploaded_weights.stored(session, store, weights, digest):
+        return publishing.publish_uploaded(
             session,
             line,
-            training_set=ordinals,
+            training_set=training_set,
             weights_digest=digest,
             manifest={"recipe": line.recipe},
             now=now,
         )
-    return VersionRead.of(version)
 
 
 @router.get(

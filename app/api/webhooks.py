@@ -1,6 +1,6 @@
 """Webhooks: addresses that are told what happens, signed as Standard Webhooks asks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -24,7 +24,7 @@ from app.api.deps import NowDep, SessionDep, SettingsDep
 from app.api.guard import DAY
 from app.api.names import OnceEach
 from app.api.problems import Malformed, refusals
-from app.api.repeats import RepeatsDep
+from app.api.repeats import Repeats, RepeatsDep
 from app.config import Settings
 from app.egress import Rules, UrlNotAllowed, refuse_unusable
 from app.errors import BodyTooLarge, IllegalTransition, UnknownModel
@@ -128,7 +128,6 @@ class WebhookWithSecret(WebhookRead):
     responses=refusals(
         UnknownModel,
         UrlNotAllowed,
-        UnknownWebhook,
         NoPepper,
         *repeats.REFUSALS,
         Malformed,
@@ -139,10 +138,10 @@ def create_webhook(
     body: WebhookCreate, session: SessionDep, settings: SettingsDep, again: RepeatsDep, now: NowDep
 ) -> Response:
     """Have an address told of what happens from now on. The secret is in this answer only."""
-    refuse_unusable(body.url, Rules.of(settings))
 
-    def produce() -> Answer:
-        webhook = webhooks.create(
+    def make() -> Webhook:
+        refuse_unusable(body.url, Rules.of(settings))
+        return webhooks.create(
             session,
             body.url,
             events=body.events,
@@ -150,13 +149,8 @@ def create_webhook(
             signing=body.signing,
             now=now,
         )
-        return 201, shown(session, [webhook], settings, now=now)[0].model_dump(mode="json")
 
-    status, answer = again.answer(body.model_dump(mode="json"), produce)
-    # The secret is derived anew, so that none is kept with the Idempotency-Key.
-    made = webhooks.get(session, UUID(answer["id"]))
-    secret = first_secret(made, settings)
-    return JSONResponse(answer | {"secret": secret}, status_code=status)
+    return with_secret(again, settings, body, make, status=201)
 
 
 @router.get("", summary="List webhooks", responses=refusals(NoPepper))
@@ -219,38 +213,49 @@ def enable_webhook(
 @router.post(
     "/{webhook_id}:rotate",
     summary="Change its key",
-    responses=refusals(UnknownWebhook, IllegalTransition, NoPepper, Malformed),
+    response_model=WebhookWithSecret,
+    responses=refusals(
+        UnknownWebhook, IllegalTransition, NoPepper, *repeats.REFUSALS, Malformed, BodyTooLarge
+    ),
 )
 def rotate_webhook(
     webhook_id: UUID,
     session: SessionDep,
     settings: SettingsDep,
+    again: RepeatsDep,
     now: NowDep,
     body: Rotate = USUAL_ROTATION,
-) -> WebhookWithSecret:
+) -> Response:
     """Sign with a new key from now on, and for a while with the old one beside it."""
-    webhook = webhooks.get(session, webhook_id, lock=True)
-    webhooks.rotate(session, webhook, overlap=timedelta(seconds=body.overlap_seconds), now=now)
-    return with_secret(session, webhook, settings, now=now)
+    overlap = timedelta(seconds=body.overlap_seconds)
+
+    def make() -> Webhook:
+        webhook = webhooks.get(session, webhook_id, lock=True)
+        webhooks.rotate(session, webhook, overlap=overlap, now=now)
+        return webhook
+
+    return with_secret(again, settings, body, make, status=200)
 
 
 def with_secret(
-    session: Session, webhook: Webhook, settings: Settings, *, now: datetime
-) -> WebhookWithSecret:
-    """A webhook whose newest key was made just now."""
-    (plain,) = shown(session, [webhook], settings, now=now)
-    secret = None
-    if webhook.signing is Signing.HMAC:
-        secret = webhook_signing.secret(keys(webhook, settings, now=now)[0])
-    return WebhookWithSecret(**plain.model_dump(), secret=secret)
+    again: Repeats, settings: Settings, body: BaseModel, make: Callable[[], Webhook], *, status: int
+) -> Response:
+    """A webhook with the secret of the key that was made for it, now or for the first such POST.
 
+    The secret is derived anew each time, so that none is kept with the Idempotency-Key.
+    """
 
-def first_secret(webhook: Webhook, settings: Settings) -> str | None:
-    """What a webhook's first messages are verified with, if that is a secret."""
-    if webhook.signing is not Signing.HMAC:
-        return None
-    pepper = webhook_signing.pepper_of(settings)
-    return webhook_signing.secret(webhook_signing.key(pepper, webhook.id, 1))
+    def produce() -> Answer:
+        webhook = make()
+        (plain,) = shown(again.session, [webhook], settings, now=again.now)
+        return status, {"webhook": plain.model_dump(mode="json"), "key": webhook.key_number}
+
+    _, kept = again.answer(body.model_dump(mode="json"), produce)
+    told, secret = kept["webhook"], None
+    if told["signing"] == Signing.HMAC:
+        pepper = webhook_signing.pepper_of(settings)
+        secret = webhook_signing.secret(webhook_signing.key(pepper, UUID(told["id"]), kept["key"]))
+    return JSONResponse(told | {"secret": secret}, status_code=status)
 
 
 def keys(webhook: Webhook, settings: Settings, *, now: datetime) -> list[bytes]:

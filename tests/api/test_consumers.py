@@ -13,6 +13,7 @@ from app.ledger import batching, consumers, model_lines
 from app.ledger.log_tables import LedgerEntry, LedgerPayload
 from app.ledger.tables import ModelVersion
 from tests.api.conftest import Call, Clock
+from tests.api.repeating import KEY
 from tests.factories import NOW, make_request, make_version, run_through
 
 PATH = "/v1/models/faces/consumers"
@@ -232,3 +233,20 @@ def test_consumers_are_of_one_model(session: Session, version: ModelVersion, pos
     line = model_lines.by_id(session, version.model_id)
 
     assert [consumer.name for consumer in consumers.listed(session, line)] == ["pricing"]
+
+
+def test_a_word_that_is_sent_again_is_answered_as_it_was(
+    session: Session, version: ModelVersion, post: Call, http: TestClient, refused: Call
+) -> None:
+    post(PATH, **PRICING)
+    withdraw(session, version)
+    first = http.post(ACKNOWLEDGEMENTS, json=WORD, headers=KEY)
+    http.delete(f"{PATH}/pricing")  # from here on nobody of this name owes a word
+    entries = stated(session)
+
+    second = http.post(ACKNOWLEDGEMENTS, json=WORD, headers=KEY)
+
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert stated(session) == entries
+    other = WORD | {"done": "nothing"}
+    refused("POST", ACKNOWLEDGEMENTS, 422, "idempotency_key_reused", json=other, headers=KEY)

@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 from app.ledger.tables import IdempotencyKey
 from tests.api.conftest import Call
 from tests.api.keys import make_key
-from tests.factories import announce_worker, make_version
+from tests.api.repeating import KEY, stated
+from tests.factories import announce_worker, make_request, make_version
 
-KEY = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 HOOK = {"url": "https://hooks.example.com/x", "events": ["job.failed"]}
 DERIVED = {
     "name": "acme-ft",
@@ -61,13 +61,66 @@ def test_a_repetition_creates_nothing_and_is_answered_the_same(
     refused("POST", path, 400, "bad_idempotency_key", json=body, headers={"Idempotency-Key": "x"})
 
 
-def test_a_webhooks_secret_is_not_kept_with_its_key(http: TestClient, session: Session) -> None:
+def test_a_webhooks_secrets_are_not_kept_with_their_keys(
+    http: TestClient, session: Session
+) -> None:
     made = http.post("/v1/webhooks", json=HOOK, headers=KEY).json()
+    rotated = http.post(f"/v1/webhooks/{made['id']}:rotate", headers=KEY).json()
 
-    kept = session.scalars(select(IdempotencyKey)).one()
+    kept = str([row.body for row in session.scalars(select(IdempotencyKey))])
 
-    assert made["secret"].startswith("whsec_")
-    assert made["secret"] not in str(kept.body)
+    assert made["id"] in kept
+    for secret in (made["secret"], rotated["secret"]):
+        assert secret.startswith("whsec_")
+        assert secret not in kept
+
+
+@pytest.mark.parametrize("signing", ["hmac", "ed25519"])
+def test_a_webhooks_key_is_changed_once_for_an_idempotency_key(
+    http: TestClient, session: Session, refused: Call, signing: str
+) -> None:
+    made = http.post("/v1/webhooks", json=HOOK | {"signing": signing}, headers=KEY).json()
+    path = f"/v1/webhooks/{made['id']}:rotate"
+    first = http.post(path, headers=KEY)
+    http.post(path)
+    entries = stated(session)
+
+    second = http.post(path, headers=KEY)
+
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert stated(session) == entries
+    assert (second.json()["secret"] is None) == (signing == "ed25519")
+    other = {"overlap_seconds": 0}
+    refused("POST", path, 422, "idempotency_key_reused", json=other, headers=KEY)
+
+
+def test_a_webhook_that_was_removed_is_not_made_again_by_a_repetition(
+    http: TestClient, get: Call
+) -> None:
+    first = http.post("/v1/webhooks", json=HOOK, headers=KEY)
+    http.delete(f"/v1/webhooks/{first.json()['id']}")
+
+    second = http.post("/v1/webhooks", json=HOOK, headers=KEY)
+
+    assert (second.status_code, second.json()) == (201, first.json())
+    assert get("/v1/webhooks") == []
+
+
+def test_where_a_secret_is_kept_nowhere_the_key_is_refused(
+    http: TestClient, session: Session, refused: Call
+) -> None:
+    request = make_request(session, "ada")
+    key = http.post("/v1/api-keys", json={"name": "crm", "scopes": ["jobs:approve"]}).json()
+    entries = stated(session)
+
+    for path, body in {
+        "/v1/api-keys": {"name": "crm", "scopes": ["jobs:approve"]},
+        f"/v1/api-keys/{key['id']}:rotate": {},
+        f"/v1/deletion-requests/{request.id}:token": {},
+    }.items():
+        refused("POST", path, 400, "idempotency_key_not_taken", json=body, headers=KEY)
+
+    assert stated(session) == entries
 
 
 def test_the_key_of_one_caller_is_nothing_to_another(http: TestClient, session: Session) -> None:
