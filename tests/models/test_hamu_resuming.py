@@ -10,9 +10,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from models import keeping
 from models.progress import Progress, silent
 from models.resuming import Resume
-from models.unlearning import hamu_resuming
 from models.unlearning.contract import Unlearned
 from models.unlearning.hamu import hamu
 from models.unlearning.team import Team
@@ -65,7 +65,7 @@ def killed(way: str, resume: Resume, step: int) -> bool:
 
 @pytest.fixture(autouse=True)
 def _left_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hamu_resuming, "REST", -1)
+    monkeypatch.setattr(keeping, "REST", -1)
 
 
 @settings(max_examples=25, deadline=None)
@@ -103,7 +103,7 @@ def test_it_goes_on_after_the_last_step_and_not_before(way: str, tmp_path: Path)
 def test_a_state_is_left_only_as_often_as_costs_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hamu_resuming, "REST", 1e9)
+    monkeypatch.setattr(keeping, "REST", 1e9)
     resume = Resume(tmp_path / "hamu.resume", about="this")
 
     assert killed("as it comes", resume, 9)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.data import Batch, Samples
 from models.progress import silent
 from models.recipe import Classifier, fit, labelled
-from models.resuming import Resume
+from models.resuming import Resume, network_state
 from models.seeding import seeded
 from models.training import Schedule
 from tests.workers import tiny
@@ -121,6 +121,16 @@ def test_a_state_that_is_damaged_is_as_good_as_none(resume: Resume, damage: byte
     resume.path.write_bytes(damage)
 
     assert resume.left() is None
+
+
+def test_a_network_whose_weights_lie_channels_last_can_be_left(resume: Resume) -> None:
+    network = nn.Conv2d(3, 4, 2).to(memory_format=torch.channels_last)
+
+    resume.leave(network_state(network), {})
+    left = resume.left()
+
+    assert left is not None
+    assert torch.equal(left.tensors["network.weight"], network.weight)
 
 
 def test_a_recipe_that_knows_nothing_of_it_is_trained_all_the_same(resume: Resume) -> None:
