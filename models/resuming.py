@@ -41,7 +41,9 @@ class Resume:
     def leave(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Write the state, whole or not at all; an earlier one is replaced."""
         unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        copies = {
+            name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
+        }
         save_file(copies, unfinished, {ABOUT: self.about, FACTS: json.dumps(dict(facts))})
         unfinished.replace(self.path)
 
