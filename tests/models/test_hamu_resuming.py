@@ -17,6 +17,7 @@ from models.unlearning.contract import Unlearned
 from models.unlearning.hamu import hamu
 from models.unlearning.team import Team
 from tests.models.blobs import make_split, recipe, same_state, trained
+from tests.models.killing import Killed, killed_at
 
 STEPS = 30
 # Whole forget sets and shuffled ones, stops of every kind, steps that are taken back, each metric.
@@ -28,20 +29,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "until it harms": {"share": 0.95, "patience": 4},
     "as published": {"aim": "ascent", "metric": "plain", "share": 0.5, "trust": False},
 }
-
-
-class Killed(Exception):
-    """What a kill is to the loop."""
-
-
-def killed_as(step: int) -> Progress:
-    """A kill as this step is announced, or a later one where that one is taken back."""
-
-    def progress(share: float, words: str) -> None:
-        if share >= step / STEPS:
-            raise Killed
-
-    return progress
 
 
 def run(way: str, resume: Resume | None = None, progress: Progress = silent) -> Unlearned:
@@ -57,7 +44,7 @@ def unbroken(way: str) -> Unlearned:
 def killed(way: str, resume: Resume, step: int) -> bool:
     """Run until this step; whether it came so far."""
     try:
-        run(way, resume, killed_as(step))
+        run(way, resume, killed_at(step / STEPS))
     except Killed:
         return True
     return False
