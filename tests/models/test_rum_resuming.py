@@ -1,6 +1,7 @@
 """A run of RUM that is killed and taken up again ends with the same bits as one that never was."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import torch
 from models.data import Split
 from models.progress import Progress, silent
 from models.resuming import Resume
-from models.unlearning.contract import Unlearned
+from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.finetune import finetune
 from models.unlearning.rum import nothing, rum
 from models.unlearning.rum_groups import Order, Pending
+from models.unlearning.rum_resuming import trace_of
 from models.unlearning.salun import salun
 from tests.models.blobs import make_split, recipe, same_state, trained
 from tests.models.killing import Killed, KilledAtTheEnd, killed_at
@@ -122,3 +124,12 @@ def test_what_was_left_of_other_samples_is_thrown_away(resume: Resume) -> None:
 
     assert is_unbroken("at random", ended)
     assert list(resume.path.parent.iterdir()) == []
+
+
+def test_a_trace_is_told_as_json_without_loss() -> None:
+    trace = Trace(Stop.HARM, steps=2, sample_passes=9, columns={"a": [0.1, 1e-300]}, notes=("b",))
+
+    again = trace_of(json.loads(json.dumps(asdict(trace))))
+
+    assert again == trace
+    assert again.stop is Stop.HARM
