@@ -1,4 +1,4 @@
-"""∇τ's loop: forget-epochs, each of which meets every forget sample once, and as many kept ones."""
+"""∇τ's loop: every forget sample once per forget-epoch, and a retain batch with each step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

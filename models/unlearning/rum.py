@@ -7,6 +7,7 @@ handed in, so that no method knows another.
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from itertools import islice
 
 from torch import nn
 
@@ -45,8 +46,8 @@ def rum(
     memorization proxy. `shuffle`: deal the samples to groups at random, the control for what the
     refinement itself is worth. With one method, RUM is that method.
 
-    `resume`: where the groups and, after each turn, the network are left; a run that was killed
-    goes on with the next turn, to the same bits.
+    `resume`: where the groups and the network are left before each turn; a run that was killed
+    begins the turn that it was in once more, and ends with the same bits.
     """
     require_both_sets(split)
     if all(method is nothing for method in methods):
@@ -55,21 +56,14 @@ def rum(
     if course is None:
         if scores is None:
             scores = memorization_scores(network, split, recipe, seed=seed)
-        shuffle_seed = seed if shuffle else None
-        groups = refined(split.forget, scores, len(methods), shuffle_seed=shuffle_seed)
-        course = Course(network, groups)
+        dealing = seed if shuffle else None
+        course = Course(network, refined(split.forget, scores, len(methods), shuffle_seed=dealing))
     turns = list(turns_of(split, course.groups, order=order, pending=pending))
-    for turn in range(len(course.traces), len(turns)):
+    for turn, (place, part) in islice(enumerate(turns), len(course.traces), None):
         if resume is not None:
             leave(resume, course, split.forget)
-        place, part = turns[turn]
-        done = methods[place](
-            course.network,
-            part,
-            recipe,
-            seed=seed + turn,
-            progress=within(progress, turn, len(turns), f"group {place + 1}"),
-        )
+        watcher = within(progress, turn, len(turns), f"group {place + 1}")
+        done = methods[place](course.network, part, recipe, seed=seed + turn, progress=watcher)
         course.network = done.network
         course.traces.append(done.trace)
     if resume is not None:

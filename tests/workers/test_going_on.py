@@ -138,7 +138,8 @@ def test_the_next_attempt_goes_on_to_the_same_weights(
     assert version.weights_digest == digest_of_a_training(training.seed, tmp_path / "alone")
 
 
-@pytest.mark.parametrize(("route", "at"), [("hamu", 80), ("nabla_tau", 72), ("rum", 84)])
+# The child tells its progress some 70 times before it begins to forget.
+@pytest.mark.parametrize(("route", "at"), [("hamu", 80), ("nabla_tau", 72)])
 def test_the_next_attempt_goes_on_forgetting_to_the_same_weights(
     station: Station,
     forgetting: Job,
