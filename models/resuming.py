@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 ABOUT, FACTS = "about", "facts"
+NETWORK = "network."
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Resume:
     def leave(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Write the state, whole or not at all; an earlier one is replaced."""
         unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        copies = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+        copies = {
+            name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
+        }
         save_file(copies, unfinished, {ABOUT: self.about, FACTS: json.dumps(dict(facts))})
         unfinished.replace(self.path)
 
@@ -63,6 +66,17 @@ class Resume:
     def over(self) -> None:
         """The loop has ended: nothing of it stays behind."""
         self.path.unlink(missing_ok=True)
+
+
+def network_state(network: nn.Module) -> dict[str, Tensor]:
+    """A network's weights and buffers."""
+    return {f"{NETWORK}{name}": value for name, value in network.state_dict().items()}
+
+
+def put_back_network(network: nn.Module, left: Left) -> None:
+    """What `network_state` told of a network of the same form."""
+    own = {k.removeprefix(NETWORK): v for k, v in left.tensors.items() if k.startswith(NETWORK)}
+    network.load_state_dict(own)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:

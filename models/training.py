@@ -10,7 +10,9 @@ from models.data import Batch, Samples, row_batches
 from models.progress import Progress
 from models.resuming import (
     Resume,
+    network_state,
     optimizer_state,
+    put_back_network,
     put_back_optimizer,
     put_back_random,
     random_state,
@@ -101,7 +103,7 @@ class Going:
 
 def leave(resume: Resume, going: Going, generator: torch.Generator, *, done: int) -> None:
     """Leave the state after so many epochs."""
-    weights = {f"network.{name}": value for name, value in going.network.state_dict().items()}
+    weights = network_state(going.network)
     moments, groups = optimizer_state(going.optimizer)
     drawn, counters = random_state(generator)
     facts = groups | counters | {"done": done, "cycle": going.cycle.state_dict()}
@@ -112,9 +114,7 @@ def take_up(resume: Resume, going: Going, generator: torch.Generator) -> int:
     """Go on from what was left, if anything was; the epochs that are done."""
     if (left := resume.left()) is None:
         return 0
-    prefix = "network."
-    own = {k.removeprefix(prefix): v for k, v in left.tensors.items() if k.startswith(prefix)}
-    going.network.load_state_dict(own)
+    put_back_network(going.network, left)
     put_back_optimizer(going.optimizer, left)
     going.cycle.load_state_dict(left.facts["cycle"])
     going.confidence.copy_(left.tensors["confidence"])

@@ -30,5 +30,6 @@ METHODS: dict[str, Method] = {
     "ssd": ssd,
 }
 
-RESUMABLE = ("hamu", "retrain")  # those that go on where they were killed, given a `resume`
+# Those that go on where they were killed, given a `resume`.
+RESUMABLE = ("hamu", "nabla_tau", "retrain", "rum")
 STEERED = ("hamu", "nabla_tau")  # those that take a target per sample, as `targets`

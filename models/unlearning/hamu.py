@@ -6,10 +6,13 @@ a trust region is checked on the forget set itself, success is a reason to stop,
 quota nought mend the retain loss once the goal is reached.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from models.data import Split
+from models.keeping import Keeper
 from models.progress import Progress
 from models.recipe import Recipe
 from models.resuming import Resume
@@ -24,7 +27,7 @@ from models.unlearning.gradients import (
     working_copy,
 )
 from models.unlearning.hamu_pace import Pace
-from models.unlearning.hamu_resuming import Keeper, take_up
+from models.unlearning.hamu_resuming import leave, take_up
 from models.unlearning.hamu_run import LOOK_EVERY, forget
 from models.unlearning.hamu_state import Course, Run
 from models.unlearning.hamu_step import Form
@@ -153,7 +156,8 @@ def _carried_out(
     if resume is None:
         return forget(run, course, steps=steps, progress=progress)
     take_up(resume, run, course)
-    stop = forget(run, course, steps=steps, progress=progress, keeper=Keeper(resume))
+    keeper = Keeper(partial(leave, resume, run, course))
+    stop = forget(run, course, steps=steps, progress=progress, keeper=keeper)
     resume.over()
     return stop
 

@@ -1,7 +1,6 @@
 """Leaves a run of HAMU behind between two steps, and goes on from there to the same bits."""
 
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from torch import Tensor
 
@@ -11,24 +10,6 @@ from models.unlearning.hamu_state import Course, Run
 from models.unlearning.shuffled import Shuffled
 from models.unlearning.targets import Standing
 from models.unlearning.trust import Harm, Reach
-
-REST = 19  # times as long as leaving took, nothing is left again: it costs a twentieth at most
-
-
-@dataclass
-class Keeper:
-    """Leaves the state of a loop after a step, unless that would slow the loop down."""
-
-    resume: Resume
-    again_at: float = 0.0  # by the monotonic clock
-
-    def keep(self, run: Run, course: Course) -> None:
-        """Leave it, if it is time to."""
-        started = time.monotonic()
-        if started >= self.again_at:
-            leave(self.resume, run, course)
-            ended = time.monotonic()
-            self.again_at = ended + REST * (ended - started)
 
 
 def leave(resume: Resume, run: Run, course: Course) -> None:

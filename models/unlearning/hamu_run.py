@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 from models.data import Samples
+from models.keeping import Keeper
 from models.progress import Progress
 from models.training import evaluate
 from models.unlearning import blocks as flat
 from models.unlearning.contract import Stop
 from models.unlearning.gradients import batch_losses, gradient
 from models.unlearning.hamu_pace import next_plan
-from models.unlearning.hamu_resuming import Keeper
 from models.unlearning.hamu_state import COLUMNS, Course, Run
 from models.unlearning.hamu_step import (
     NO_GRADIENT,
@@ -39,7 +39,7 @@ def forget(
             return stop
         course.step += 1
         if keeper is not None:
-            keeper.keep(run, course)
+            keeper.keep()
     stop, _ = look(run, standing(run.goal, all_forget_losses(run), before=run.last))
     return stop or Stop.BUDGET
 

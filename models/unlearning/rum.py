@@ -5,51 +5,23 @@ groups are built once and named by id and digest; networks are handed on in memo
 handed in, so that no method knows another.
 """
 
-import hashlib
-import json
-import math
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from enum import StrEnum
+from itertools import islice
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from models.data import Batch, Samples, Split, leaves
+from models.data import Split
 from models.hardness.entanglement import centroid_distances
 from models.hardness.memorization import holdout_proxy, tuned_on_holdout
 from models.progress import Progress
 from models.recipe import Recipe
+from models.resuming import Resume
 from models.training import evaluate
 from models.unlearning.contract import Method, Stop, Trace, Unlearned
 from models.unlearning.gradients import require_both_sets
-
-
-class Order(StrEnum):
-    """Which group goes first."""
-
-    LOW_FIRST = "low_first"  # as published
-    HIGH_FIRST = "high_first"
-
-
-class Pending(StrEnum):
-    """What becomes of groups whose turn is still to come."""
-
-    IN = "in"  # they count as retained until then, as published; this strengthens them first
-    OUT = "out"  # they are left alone until then
-
-
-@dataclass(frozen=True)
-class Group:
-    """Samples of similar hardness. `digest`: SHA-256 of the JSON list of their ids, in hex."""
-
-    ids: tuple[str, ...]
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(self.ids).encode()).hexdigest()
+from models.unlearning.rum_groups import Group, Order, Pending, refined, turns_of
+from models.unlearning.rum_resuming import Course, leave, take_up
 
 
 def rum(
@@ -65,6 +37,7 @@ def rum(
     shuffle: bool = False,
     seed: int,
     progress: Progress,
+    resume: Resume | None = None,
 ) -> Unlearned:
     """Unlearn group by group, each time from the network that the group before left.
 
@@ -72,27 +45,31 @@ def rum(
     `scores`: of each forget sample, by id, higher being harder; by default the post-hoc
     memorization proxy. `shuffle`: deal the samples to groups at random, the control for what the
     refinement itself is worth. With one method, RUM is that method.
+
+    `resume`: where the groups and the network are left before each turn; a run that was killed
+    begins the turn that it was in once more, and ends with the same bits.
     """
     require_both_sets(split)
     if all(method is nothing for method in methods):
         raise ValueError("RUM needs a method that moves weights for one group at least")
-    if scores is None:
-        scores = memorization_scores(network, split, recipe, seed=seed)
-    groups = refined(split.forget, scores, len(methods), shuffle_seed=seed if shuffle else None)
-    traces: list[Trace] = []
-    turns = list(turns_of(split, groups, order=order, pending=pending))
-    for turn, (place, part) in enumerate(turns):
-        done = methods[place](
-            network,
-            part,
-            recipe,
-            seed=seed + turn,
-            progress=within(progress, turn, len(turns), f"group {place + 1}"),
-        )
-        network = done.network
-        traces.append(done.trace)
+    course = None if resume is None else take_up(resume, network, split.forget)
+    if course is None:
+        if scores is None:
+            scores = memorization_scores(network, split, recipe, seed=seed)
+        dealing = seed if shuffle else None
+        course = Course(network, refined(split.forget, scores, len(methods), shuffle_seed=dealing))
+    turns = list(turns_of(split, course.groups, order=order, pending=pending))
+    for turn, (place, part) in islice(enumerate(turns), len(course.traces), None):
+        if resume is not None:
+            leave(resume, course, split.forget)
+        watcher = within(progress, turn, len(turns), f"group {place + 1}")
+        done = methods[place](course.network, part, recipe, seed=seed + turn, progress=watcher)
+        course.network = done.network
+        course.traces.append(done.trace)
+    if resume is not None:
+        resume.over()
     places = [place for place, _ in turns]
-    return Unlearned(network, merged(traces, places, groups))
+    return Unlearned(course.network, merged(course.traces, places, course.groups))
 
 
 def nothing(
@@ -100,68 +77,6 @@ def nothing(
 ) -> Unlearned:
     """Leave a group as it is: right where a retrained network would say the same of it."""
     return Unlearned(deepcopy(network).eval(), Trace(Stop.FORGOTTEN, steps=0, sample_passes=0))
-
-
-def refined(
-    forget: Samples, scores: Mapping[str, float], count: int, *, shuffle_seed: int | None = None
-) -> list[Group]:
-    """Groups of equal size (±1), from the lowest scores to the highest.
-
-    Equal scores are told apart by id, so that the groups never depend on the samples' order; within
-    a group the samples keep the order of the forget set. A seed deals them out at random instead.
-    Raises `ValueError` for a sample without a finite score and for more groups than samples.
-    """
-    if not 1 <= count <= len(forget):
-        raise ValueError(f"{len(forget)} samples cannot be split into {count} groups")
-    for sample_id in forget.ids:
-        if not math.isfinite(scores.get(sample_id, math.nan)):
-            raise ValueError(f"sample {sample_id!r} has no finite score")
-    ranked = sorted(forget.ids, key=lambda sample_id: (scores[sample_id], sample_id))
-    if shuffle_seed is not None:
-        random.Random(shuffle_seed).shuffle(ranked)
-    parts = [
-        set(ranked[places[0] : places[-1] + 1])
-        for places in torch.arange(len(ranked)).tensor_split(count)
-    ]
-    return [Group(tuple(each for each in forget.ids if each in part)) for part in parts]
-
-
-def turns_of(
-    split: Split, groups: Sequence[Group], *, order: Order, pending: Pending
-) -> Iterator[tuple[int, Split]]:
-    """Each group's place and what its method gets to see, in the order in which they are due."""
-    due = list(range(len(groups)))
-    if order is Order.HIGH_FIRST:
-        due.reverse()
-    for turn, place in enumerate(due):
-        retain = split.retain
-        if pending is Pending.IN:
-            later = [each for group in due[turn + 1 :] for each in groups[group].ids]
-            retain = joined(retain, split.forget.named(later)) if later else retain
-        forget = split.forget.named(groups[place].ids)
-        yield place, Split(forget, retain, split.validation)
-
-
-def joined(first: Samples, second: Samples) -> Samples:
-    """The samples of both, in that order."""
-    pairs = zip(leaves(first.batch), leaves(second.batch), strict=True)
-    return Samples(
-        ids=first.ids + second.ids,
-        batch=rebuilt(first.batch, [torch.cat(pair) for pair in pairs]),
-        strata=torch.cat((first.strata, second.strata)),
-        subjects=None
-        if first.subjects is None or second.subjects is None
-        else first.subjects + second.subjects,
-    )
-
-
-def rebuilt(batch: Batch, parts: Sequence[Tensor]) -> Batch:
-    """A batch of the same form with other tensors, in the order of `leaves`."""
-    if isinstance(batch, Tensor):
-        return parts[0]
-    if isinstance(batch, Mapping):
-        return dict(zip(batch, parts, strict=True))
-    return tuple(parts)
 
 
 def merged(traces: Sequence[Trace], places: Sequence[int], groups: Sequence[Group]) -> Trace:

@@ -10,13 +10,14 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from models import keeping
 from models.progress import Progress, silent
 from models.resuming import Resume
-from models.unlearning import hamu_resuming
 from models.unlearning.contract import Unlearned
 from models.unlearning.hamu import hamu
 from models.unlearning.team import Team
 from tests.models.blobs import make_split, recipe, same_state, trained
+from tests.models.killing import Killed, killed_at
 
 STEPS = 30
 # Whole forget sets and shuffled ones, stops of every kind, steps that are taken back, each metric.
@@ -28,20 +29,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "until it harms": {"share": 0.95, "patience": 4},
     "as published": {"aim": "ascent", "metric": "plain", "share": 0.5, "trust": False},
 }
-
-
-class Killed(Exception):
-    """What a kill is to the loop."""
-
-
-def killed_as(step: int) -> Progress:
-    """A kill as this step is announced, or a later one where that one is taken back."""
-
-    def progress(share: float, words: str) -> None:
-        if share >= step / STEPS:
-            raise Killed
-
-    return progress
 
 
 def run(way: str, resume: Resume | None = None, progress: Progress = silent) -> Unlearned:
@@ -57,7 +44,7 @@ def unbroken(way: str) -> Unlearned:
 def killed(way: str, resume: Resume, step: int) -> bool:
     """Run until this step; whether it came so far."""
     try:
-        run(way, resume, killed_as(step))
+        run(way, resume, killed_at(step / STEPS))
     except Killed:
         return True
     return False
@@ -65,7 +52,7 @@ def killed(way: str, resume: Resume, step: int) -> bool:
 
 @pytest.fixture(autouse=True)
 def _left_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hamu_resuming, "REST", -1)
+    monkeypatch.setattr(keeping, "REST", -1)
 
 
 @settings(max_examples=25, deadline=None)
@@ -103,7 +90,7 @@ def test_it_goes_on_after_the_last_step_and_not_before(way: str, tmp_path: Path)
 def test_a_state_is_left_only_as_often_as_costs_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hamu_resuming, "REST", 1e9)
+    monkeypatch.setattr(keeping, "REST", 1e9)
     resume = Resume(tmp_path / "hamu.resume", about="this")
 
     assert killed("as it comes", resume, 9)

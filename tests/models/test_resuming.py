@@ -1,47 +1,20 @@
 """A training that is killed and taken up again ends with the same bits as one that never was."""
 
-import random
+from inspect import signature
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from models.data import Batch, Samples
+from models.data import Samples
 from models.progress import silent
-from models.recipe import Classifier, fit, labelled
+from models.recipe import Classifier, fit
 from models.resuming import Resume
 from models.seeding import seeded
-from models.training import Schedule
+from models.unlearning import METHODS, RESUMABLE
+from tests.models.killing import EPOCHS, JITTERY, Killed, killed_at, noisy
 from tests.workers import tiny
-
-EPOCHS = 6
-
-
-class Killed(Exception):
-    """What a kill is to the loop."""
-
-
-def noisy() -> nn.Module:
-    """Dropout draws from the global generator, batch normalisation has buffers."""
-    return nn.Sequential(
-        nn.Linear(tiny.WIDTH, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(), nn.Linear(24, 4)
-    )
-
-
-class Jittery(Classifier):
-    """Its losses draw from every generator that a job's seed has seeded."""
-
-    def losses(self, network: nn.Module, batch: Batch) -> Tensor:
-        inputs, labels = labelled(batch)
-        shift = random.random() + np.random.standard_normal()
-        return super().losses(network, (inputs + 0.1 * shift, labels))
-
-
-RECIPE = Jittery(
-    "jittery", noisy, tiny.pool, tiny.holdout, Schedule(EPOCHS, batch_size=64, momentum=0.9)
-)
 
 
 def trained(
@@ -49,13 +22,10 @@ def trained(
 ) -> tuple[dict[str, Tensor], Tensor | None]:
     """Weights and confidences of a training, which may be killed as an epoch begins."""
 
-    def progress(share: float, words: str) -> None:
-        if killed_in is not None and share >= killed_in / EPOCHS:
-            raise Killed
-
+    progress = silent if killed_in is None else killed_at(killed_in / EPOCHS)
     with seeded(7):
-        network = RECIPE.build()
-    told = fit(RECIPE, network, samples, seed=7, progress=progress, resume=resume)
+        network = JITTERY.build()
+    told = fit(JITTERY, network, samples, seed=7, progress=progress, resume=resume)
     return network.state_dict(), told
 
 
@@ -90,8 +60,8 @@ def test_it_goes_on_after_the_last_epoch_and_not_before(resume: Resume) -> None:
         trained(tiny.pool(), resume, killed_in=4)
 
     with seeded(7):
-        network = RECIPE.build()
-    fit(RECIPE, network, tiny.pool(), seed=7, progress=lambda s, _: seen.append(s), resume=resume)
+        network = JITTERY.build()
+    fit(JITTERY, network, tiny.pool(), seed=7, progress=lambda s, _: seen.append(s), resume=resume)
 
     assert seen == [4 / EPOCHS, 5 / EPOCHS, 1.0]
 
@@ -123,6 +93,22 @@ def test_a_state_that_is_damaged_is_as_good_as_none(resume: Resume, damage: byte
     assert resume.left() is None
 
 
+def test_weights_that_lie_channels_last_can_be_left(resume: Resume) -> None:
+    weights = torch.rand(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
+
+    resume.leave({"weights": weights}, {})
+    left = resume.left()
+
+    assert left is not None
+    assert torch.equal(left.tensors["weights"], weights)
+
+
+def test_the_methods_that_are_said_to_go_on_are_those_that_take_a_resume() -> None:
+    taking = [name for name, method in METHODS.items() if "resume" in signature(method).parameters]
+
+    assert sorted(RESUMABLE) == sorted(taking)
+
+
 def test_a_recipe_that_knows_nothing_of_it_is_trained_all_the_same(resume: Resume) -> None:
     class Own(Classifier):
         def fit(  # type: ignore[override]  # as recipes from before are
@@ -130,7 +116,7 @@ def test_a_recipe_that_knows_nothing_of_it_is_trained_all_the_same(resume: Resum
         ) -> Tensor:
             return torch.ones(len(samples))
 
-    own = Own("own", noisy, tiny.pool, tiny.holdout, RECIPE.schedule)
+    own = Own("own", noisy, tiny.pool, tiny.holdout, JITTERY.schedule)
 
     told = fit(own, noisy(), tiny.pool(), seed=1, progress=silent, resume=resume)
 

@@ -17,14 +17,8 @@ from models.progress import Progress, silent
 from models.recipe import Recipe
 from models.recipes.digits import recipe
 from models.unlearning.contract import Method, Stop, Trace, Unlearned
-from models.unlearning.rum import (
-    Order,
-    Pending,
-    joined,
-    nothing,
-    refined,
-    rum,
-)
+from models.unlearning.rum import nothing, rum
+from models.unlearning.rum_groups import Order, Pending, joined, refined
 
 
 @dataclass

@@ -18,9 +18,9 @@ from models.unlearning.rum import (
     entanglement_scores,
     memorization_scores,
     nothing,
-    refined,
     rum,
 )
+from models.unlearning.rum_groups import refined
 from models.unlearning.salun import salun
 
 FORGOTTEN = 96

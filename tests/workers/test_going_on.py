@@ -18,7 +18,7 @@ from models import weights
 from models.data import Split
 from models.progress import silent
 from models.seeding import seeded
-from models.unlearning.hamu import hamu
+from models.unlearning import METHODS
 from tests.factories import NOW, key_of, make_request, make_training, make_version
 from tests.workers import tiny
 from workers import running, work_folders
@@ -37,7 +37,12 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def line(station: Station) -> Model:
+def route() -> str:
+    return "hamu"
+
+
+@pytest.fixture
+def line(station: Station, route: str) -> Model:
     with transaction(station.sessions) as session:
         dataset = datasets.create(session, "tiny", now=NOW)
         rows = [
@@ -46,7 +51,7 @@ def line(station: Station) -> Model:
         ]
         imports.import_samples(session, dataset, rows, now=NOW)
         policy = Policy(
-            route="hamu", reference_seconds=0.0, canary_share=0.0, on_inconclusive="approve"
+            route=route, reference_seconds=0.0, canary_share=0.0, on_inconclusive="approve"
         )
         return model_lines.create(
             session, "tiny", recipe="tiny", dataset=dataset, policy=policy, now=NOW
@@ -88,12 +93,12 @@ def digest_of_a_training(seed: int, path: Path) -> str:
     return weights.save(network, path)
 
 
-def digest_of_a_forgetting(trained: nn.Module, seed: int, path: Path) -> str:
+def digest_of_a_forgetting(route: str, trained: nn.Module, seed: int, path: Path) -> str:
     """What forgetting the first person with this seed gives."""
     pool = tiny.pool()
     theirs = torch.arange(len(pool)) < tiny.EACH
     split = Split(pool.take(theirs), pool.take(~theirs), tiny.holdout().validation)
-    unlearned = hamu(trained, split, tiny.recipe, seed=seed, progress=silent)
+    unlearned = METHODS[route](trained, split, tiny.recipe, seed=seed, progress=silent)
     return weights.save(unlearned.network, path)
 
 
@@ -133,20 +138,24 @@ def test_the_next_attempt_goes_on_to_the_same_weights(
     assert version.weights_digest == digest_of_a_training(training.seed, tmp_path / "alone")
 
 
+# The child tells its progress some 70 times before it begins to forget.
+@pytest.mark.parametrize(("route", "at"), [("hamu", 80), ("nabla_tau", 72)])
 def test_the_next_attempt_goes_on_forgetting_to_the_same_weights(
     station: Station,
     forgetting: Job,
+    route: str,
+    at: int,
     trained: nn.Module,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    left = killed_and_gone_on(station, forgetting, monkeypatch, at=80)
+    left = killed_and_gone_on(station, forgetting, monkeypatch, at=at)
 
     with transaction(station.sessions) as session:
         ended = jobs.get(session, forgetting.id)
-    assert left == ["hamu.resume"]
+    assert left == [f"{route}.resume"]
     assert list(work_folders.all_of(station.settings).iterdir()) == []
     assert (ended.state, ended.attempt) == (JobState.AWAITING_APPROVAL, 2)
     assert ended.run is not None
-    alone = digest_of_a_forgetting(trained, forgetting.seed, tmp_path / "alone")
+    alone = digest_of_a_forgetting(route, trained, forgetting.seed, tmp_path / "alone")
     assert ended.run["weights_digest"] == alone
