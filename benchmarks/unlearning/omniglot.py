@@ -61,8 +61,11 @@ def holdout() -> Holdout:
 
 
 def network() -> nn.Module:
-    """0.3 M parameters, and quick: a comparison trains it hundreds of times."""
-    return nn.Sequential(
+    """0.3 M parameters, and quick: a comparison trains it hundreds of times.
+
+    Channels come last: on a processor pooling is many times as fast then.
+    """
+    layers = nn.Sequential(
         nn.Conv2d(1, 24, kernel_size=5, stride=2, padding=2),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -73,6 +76,7 @@ def network() -> nn.Module:
         nn.ReLU(),
         nn.Linear(128, 242),
     )
+    return layers.to(memory_format=torch.channels_last)
 
 
 def thorough_network() -> nn.Module:
