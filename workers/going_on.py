@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -24,11 +25,11 @@ def place_for(
     """Beside the loop's result. A later attempt may take it up if it would do the very same.
 
     `further`: what else the loop depends on, as JSON can say it. Another machine, number of threads
-    or release of torch may sum in another order.
+    or release of torch may sum in another order; another release of ours may leave another state.
     """
     about = [
         *(loop, recipe, seed, samples.ids, further),
-        *(torch.__version__, device_name(device), torch.get_num_threads()),
+        *(torch.__version__, device_name(device), torch.get_num_threads(), version("lacuna")),
     ]
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     return Resume(Path(out).with_name(f"{loop}{STATE}"), digest)
