@@ -58,8 +58,8 @@ migration: $(READY) ## Draft a migration from the tables: make migration m="add 
 
 bench: bench-unlearning bench-references bench-restarts bench-verdict bench-conformance bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching ## Measure what the README claims: hours
 
-bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped
-	$(BIN)/python -m benchmarks.unlearning
+bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped; GPU=1: also CIFAR-10
+	$(BIN)/python -m benchmarks.unlearning $(if $(GPU),--gpu)
 
 bench-references: $(READY) ## See how near references come to retrained networks
 	$(BIN)/python -m benchmarks.references digits careers
@@ -76,8 +76,8 @@ bench-stream: $(READY) ## Forget fifty times on one model, and hold it against r
 bench-people: $(READY) ## Try the audit on whole people whom no network saw
 	$(BIN)/python -m benchmarks.verdict_people careers digits
 
-bench-step: $(READY) ## Time a HAMU step over its floor
-	$(BIN)/python -m benchmarks.hamu_step
+bench-step: $(READY) ## Time a HAMU step over its floor; GPU=1: there, and with a ResNet-18
+	$(BIN)/python -m benchmarks.hamu_step $(if $(GPU),--gpu)
 
 bench-sequencer: $(READY) ## Time sequencing, proofs and receipts
 	$(BIN)/python -m benchmarks.sequencer

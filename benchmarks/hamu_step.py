@@ -1,15 +1,14 @@
 """What a HAMU step costs over its floor: two plain forward-backward passes of the same batches.
 
-Per network the two are timed in turns, in seconds of the processor, and the median ratio of the
-rounds is shown with its quartiles. A step's own price is that of so many steps less that of fewer,
-so that what is done once for a run does not count.
+Per network the two are timed in turns, in seconds of the processor (on a GPU: of the wall), and the
+median ratio of the rounds is shown with its quartiles. A step's own price is that of so many steps
+less that of fewer, so that what is done once for a run does not count.
 
     python -m benchmarks.hamu_step
 """
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.unlearning import cifar, clock
 from models.data import Holdout, Samples, Split
 from models.progress import silent
 from models.recipe import Classifier
-from models.training import Schedule
+from models.training import Schedule, device_of
 from models.unlearning.hamu import hamu
 
 RESULTS = Path(__file__).parent / "results" / "hamu_step.txt"
@@ -91,6 +91,7 @@ def convolutions() -> nn.Module:
 
 
 TASKS = (Task("wide layers", wide, (512,)), Task("convolutions", convolutions, (3, 16, 16)))
+FOR_A_GPU = (Task("ResNet-18", cifar.network, (3, 32, 32)),)
 
 
 def floor(network: nn.Module, recipe: Classifier, split: Split, steps: int) -> None:
@@ -98,48 +99,51 @@ def floor(network: nn.Module, recipe: Classifier, split: Split, steps: int) -> N
     for _ in range(steps):
         for part in (split.retain, split.forget):
             rows: Tensor = torch.arange(BATCH)
-            loss = recipe.losses(network, part.rows(rows)).mean()
+            batch = part.rows(rows, device=device_of(network))
+            loss = recipe.losses(network, batch).mean()
             torch.autograd.grad(loss, tuple(network.parameters()))
 
 
-def seconds(run: Callable[[int], object]) -> float:
+def seconds(run: Callable[[int], object], device: torch.device) -> float:
     """Of a step: many less few, over their difference."""
     spent = []
     for steps in (FEW, MANY):
-        started = time.process_time()
+        started = clock.now(device)
         run(steps)
-        spent.append(time.process_time() - started)
+        spent.append(clock.now(device) - started)
     return (spent[1] - spent[0]) / (MANY - FEW)
 
 
-def ratios(task: Task, metric: str, rounds: int) -> list[float]:
+def ratios(task: Task, metric: str, rounds: int, device: torch.device) -> list[float]:
     """Step over floor, round by round."""
     recipe, split = task.recipe(), task.split()
     torch.manual_seed(0)
-    network = recipe.build().eval()
+    network = recipe.build().to(device).eval()
 
     def step(steps: int) -> None:
         hamu(network, split, recipe, steps=steps, metric=metric, **STEPPING)
 
     plain = partial(floor, network, recipe, split)
-    seconds(step)
-    return [seconds(step) / seconds(plain) for _ in range(rounds)]
+    seconds(step, device)
+    return [seconds(step, device) / seconds(plain, device) for _ in range(rounds)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--gpu", action="store_true", help="on it, and a ResNet-18 as well")
+    asked = parser.parse_args()
+    rounds, device = asked.rounds, torch.device("cuda" if asked.gpu else "cpu")
     torch.set_num_threads(1)
     lines = [
-        f"$ python -m benchmarks.hamu_step --rounds {rounds}",
+        f"$ python -m benchmarks.hamu_step {' '.join(sys.argv[1:])}".rstrip(),
         "A step over two plain forward-backward passes: quartiles of the rounds.",
         "",
         f"{'network':<14} {'metric':<7} {'lower':>6} {'median':>6} {'upper':>6}",
     ]
-    for task in TASKS:
+    for task in TASKS + (FOR_A_GPU if asked.gpu else ()):
         for metric in ("plain", "adam", "fisher"):
-            lower, median, upper = quantiles(ratios(task, metric, rounds), n=4)
+            lower, median, upper = quantiles(ratios(task, metric, rounds, device), n=4)
             lines.append(f"{task.name:<14} {metric:<7} {lower:6.3f} {median:6.3f} {upper:6.3f}")
             sys.stdout.write(lines[-1] + "\n")
     RESULTS.write_text("\n".join(lines) + "\n")

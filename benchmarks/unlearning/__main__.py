@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.unlearning import picture, side_by_side, tables
-from benchmarks.unlearning.cases import DATA, missing
+from benchmarks.unlearning.cases import DATA, FOR_A_GPU, missing
 from benchmarks.unlearning.rows import Rows
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -16,7 +16,12 @@ console = Console(stderr=True, highlight=False)
 
 
 def main(
-    data: Annotated[list[str] | None, typer.Argument(help=f"Of: {', '.join(DATA)}.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Argument(help=f"Of: {', '.join(DATA + FOR_A_GPU)}.")
+    ] = None,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help=f"Also {', '.join(FOR_A_GPU)}: hours without a GPU.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Networks trained on everything.")] = 5,
     band: Annotated[int, typer.Option(help="Retrains per forget set.")] = 5,
     folder: Annotated[
@@ -28,7 +33,7 @@ def main(
     only_tables: Annotated[bool, typer.Option(help="Run nothing; write what is known.")] = False,
 ) -> None:
     """Compare every way to forget with retraining: a table and a plot in benchmarks/results."""
-    chosen = tuple(data or DATA)
+    chosen = tuple(data or DATA) + (FOR_A_GPU if gpu else ())
     there = [name for name in chosen if not (reason := missing(name)) or left_out(name, reason)]
     if not only_tables:
         side_by_side.compare(

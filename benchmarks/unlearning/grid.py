@@ -1,17 +1,16 @@
 """Runs the grid, one row after another, and keeps each row: a stopped run goes on where it was."""
 
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.unlearning import fastest
-from benchmarks.unlearning.cases import SETS, Case, cases, recipe_of
+from benchmarks.unlearning import clock, fastest
+from benchmarks.unlearning.cases import FOR_A_GPU, Case, cases, recipe_of, sets_on
 from benchmarks.unlearning.measured import judged, tow, worth
 from benchmarks.unlearning.methods import Known, Settings, Way, ways_on
-from benchmarks.unlearning.networks import JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
+from benchmarks.unlearning.networks import CPU, JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
 from benchmarks.unlearning.rows import Rows, Told, of
 from models.data import Split
 from models.decision import Route
@@ -19,6 +18,7 @@ from models.hardness.measure import measure
 from models.progress import silent
 from models.reference_predictions import Average, Predictions, expected
 from models.references import Table, spread, targets, targets_of_one
+from models.training import best_device
 from models.unlearning.contract import Diverged
 
 # Seeds that have nothing in common.
@@ -46,7 +46,8 @@ class Comparison:
 def open_comparison(data: str, folder: Path, told: Told) -> Comparison:
     """Read the data; train and score the references."""
     recipe = recipe_of(data)
-    shelf = Shelf(folder / data, recipe, recipe.pool(), recipe.holdout())
+    device = best_device() if data in FOR_A_GPU else CPU
+    shelf = Shelf(folder / data, recipe, recipe.pool(), recipe.holdout(), device)
     return Comparison(
         data=data,
         shelf=shelf,
@@ -75,7 +76,7 @@ def rows_of(data: str, *, seeds: int, band: int) -> int:
     """How many rows a data set comes to, without the search for its fastest training."""
     ways = ways_on(data)
     tuned = sum(len(way.settings) > 1 for way in ways)
-    return tuned + len(SETS) * (band + seeds * (len((UNTOUCHED, HARDNESS)) + len(ways)))
+    return tuned + len(sets_on(data)) * (band + seeds * (len((UNTOUCHED, HARDNESS)) + len(ways)))
 
 
 def forget_sets(data: str, shelf: Shelf, told: Told) -> list[Case]:
@@ -153,7 +154,8 @@ def assess(comparison: Comparison, case: Case, seed: int, parent: nn.Module, spl
     """Measure what a decision would look at."""
     if comparison.rows.has(set=case.name, way=HARDNESS, seed=seed):
         return
-    known, started = comparison.steering.of(case.forget), time.process_time()
+    device = comparison.shelf.device
+    known, started = comparison.steering.of(case.forget), clock.now(device)
     hardness = measure(
         parent,
         split,
@@ -163,7 +165,7 @@ def assess(comparison: Comparison, case: Case, seed: int, parent: nn.Module, spl
         seed=seed,
         progress=silent,
     )
-    seconds = time.process_time() - started
+    seconds = clock.now(device) - started
     facts = {"set": case.name, "way": HARDNESS, "seed": seed, "seconds": seconds}
     comparison.rows.add({**facts, "hardness": asdict(hardness)})
 
@@ -171,11 +173,11 @@ def assess(comparison: Comparison, case: Case, seed: int, parent: nn.Module, spl
 def forget(
     comparison: Comparison, case: Case, way: Way, seed: int, parent: nn.Module, split: Split
 ) -> None:
-    """One way, timed in seconds of the processor, for the machine may be busy otherwise."""
-    settings = settings_of(comparison, way)
-    started = time.process_time()
+    """One way, timed."""
+    settings, device = settings_of(comparison, way), comparison.shelf.device
+    started = clock.now(device)
     made = attempt(comparison, case, way, settings, seed, parent, split)
-    seconds = time.process_time() - started
+    seconds = clock.now(device) - started
     if made is None:
         failed = {"set": case.name, "way": way.name, "seed": seed, "failed": "diverged"}
         comparison.rows.add(failed)

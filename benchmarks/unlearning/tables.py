@@ -103,19 +103,20 @@ def cell(values: list[float], form: str) -> str:
 
 def summary(every: dict[str, list[Row]]) -> str:
     """Per way: the share of its runs that lay inside the band, by kind of forget set."""
+    kinds = [which for which in SETS if any(of(rows, set=which) for rows in every.values())]
     lines = [
         "Inside the band, over all data sets, by forget set; passed by the audit; and the"
         " mean cost.",
-        f"{'':25}" + "".join(f" {which:>13}" for which in (*SETS, "audit", *COSTS)),
+        f"{'':25}" + "".join(f" {which:>13}" for which in (*kinds, "audit", *COSTS)),
     ]
-    return "\n".join(lines + [total(way, every) for way in NAMES])
+    return "\n".join(lines + [total(way, every, kinds) for way in NAMES])
 
 
-def total(way: str, every: dict[str, list[Row]]) -> str:
+def total(way: str, every: dict[str, list[Row]], kinds: list[str]) -> str:
     """One way over all data sets."""
     cells, costs, of_fastest, passed, runs = [], [], [], 0, 0
     left_out = {data for data in every if way not in shown_on(data)}
-    for which in SETS:
+    for which in kinds:
         hits, tried = 0, 0
         for rows in (rows for data, rows in every.items() if data not in left_out):
             band, done = of(rows, set=which, way=RETRAIN), of(rows, set=which, way=way)
