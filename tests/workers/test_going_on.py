@@ -19,14 +19,7 @@ from models.data import Split
 from models.progress import silent
 from models.seeding import seeded
 from models.unlearning import METHODS
-from tests.factories import (
-    NOW,
-    key_of,
-    make_request,
-    make_training,
-    make_version,
-    run_through,
-)
+from tests.factories import NOW, key_of, make_request, make_training, make_version, run_through
 from tests.workers import tiny
 from workers import running, work_folders
 from workers.station import Station
