@@ -21,6 +21,7 @@ from models.decision import Policy as Choices
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
 # is to take (design.md, section 11). The benchmark's mean is 0.13; the model's own jobs correct it.
 UNMEASURED_SHARE = 0.1
+UNMEASURED_SHARE_OF_RUM = 0.3  # one method after another: the benchmark's mean is 0.29
 LOOK_BACK = 20  # jobs that predictions rest on
 
 
@@ -65,7 +66,7 @@ def priced(
     """What this model's own jobs cost; before the first of them what its calibration did."""
     retrain = float(assessed["retrain_seconds"])
     runs = [run for job in past for run in runs_of(job) if run["route"] == method]
-    share, share_from = unlearn_share(runs, known)
+    share, share_from = unlearn_share(runs, known, method)
     audit, audit_from = audit_seconds(past, assessed)
     p_escalate, p_from = escalation(runs, known)
     return Priced(
@@ -80,13 +81,16 @@ def priced(
     )
 
 
-def unlearn_share(runs: Sequence[dict[str, Any]], known: Calibration | None) -> tuple[float, str]:
+def unlearn_share(
+    runs: Sequence[dict[str, Any]], known: Calibration | None, method: Route
+) -> tuple[float, str]:
     """Of a retrain's time, and who says so."""
     if runs:
         return mean(run["seconds"] / run["retrain_seconds"] for run in runs), Source.JOBS
     if known is not None and known.unlearn_share is not None:
         return known.unlearn_share, Source.CALIBRATION
-    return UNMEASURED_SHARE, Source.DEFAULT
+    share = UNMEASURED_SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
+    return share, Source.DEFAULT
 
 
 def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float, str]:

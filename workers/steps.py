@@ -37,6 +37,10 @@ from workers.desk import Desk
 # Of a decision, what its ledger entry states before anything is run.
 ENTERED = ("route", "reasons", "numbers", "thresholds", "sources", "audit_thresholds")
 
+# Failures of a route that a retrain can do without, by their code. RUM, for one, needs labels, and
+# a sample for each of its groups.
+INSTEAD = {"diverged": "{route} diverged", "impossible": "{route} cannot do this"}
+
 
 def begin(desk: Desk) -> None:
     """queued -> training or assessing."""
@@ -98,7 +102,7 @@ def assess(desk: Desk) -> None:
 
 
 def unlearn(desk: Desk) -> None:
-    """unlearning -> auditing: run the route; one that diverges is followed by a retrain."""
+    """unlearning -> auditing: run the route; a retrain follows one that diverges or refuses."""
     with desk.held() as (session, job):
         assert job.decision is not None
         if retraining.leaves_out_more(desk, session, job):
@@ -108,10 +112,11 @@ def unlearn(desk: Desk) -> None:
     try:
         made = desk.ask("unlearn", route=route, steering=steering, out=str(desk.out(route)))
     except ChildFailed as failure:
-        if failure.error["code"] != "diverged" or route == Route.RETRAIN:
+        if failure.error["code"] not in INSTEAD or route == Route.RETRAIN:
             raise
+        why = INSTEAD[failure.error["code"]].format(route=route)
         with desk.held() as (_, job):
-            retraining.order(job, f"{route} diverged: {failure.error['detail']}")
+            retraining.order(job, f"{why}: {failure.error['detail']}")
         return
     desk.keep(route, made["weights_digest"])
     with desk.held() as (session, job):

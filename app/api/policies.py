@@ -28,8 +28,10 @@ class PolicyFields(BaseModel):
         description="End so long before the earliest due date, by what the last jobs took; "
         "start so long before it while fewer than three were measured.",
     )
-    route: Literal["auto", "hamu", "nabla_tau", "retrain"] = Field(
-        "auto", description="`auto` decides by measured hardness and cost; else always this route."
+    route: Literal["auto", "hamu", "nabla_tau", "rum", "retrain"] = Field(
+        "auto",
+        description="`auto` decides by measured hardness and cost; else always this route. `rum` "
+        "is for classifiers, and for three samples or more: what it cannot take is retrained.",
     )
     restart: Literal["parent", "exact"] = Field(
         "parent",

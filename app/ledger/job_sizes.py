@@ -1,5 +1,7 @@
 """How much a job has to forget and to keep: told for good, also once the samples are shredded."""
 
+from typing import Any
+
 from app.bitmap import Bitmap
 from app.ledger.tables import Job
 
@@ -15,8 +17,20 @@ def to_keep(job: Job) -> int:
 
 
 def shred(job: Job) -> None:
-    """Forget which samples the job was to forget, and not how many."""
+    """Forget which samples the job was to forget, and not how many.
+
+    Notes of runs go too: RUM's give a digest of each group's ids, which whoever guesses these ids
+    could test.
+    """
     job.forget_size, job.forget_set = to_forget(job), Bitmap()
+    if job.run is not None:
+        earlier = [without_notes(run) for run in job.run.get("earlier", [])]
+        job.run = without_notes(job.run) | ({"earlier": earlier} if earlier else {})
+
+
+def without_notes(run: dict[str, Any]) -> dict[str, Any]:
+    """The record of a run without what its method noted."""
+    return run | ({"trace": run["trace"] | {"notes": []}} if "trace" in run else {})
 
 
 def shred_dry_run(job: Job) -> None:

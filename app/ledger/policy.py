@@ -12,7 +12,7 @@ class Policy:
     max_samples: int = 10_000  # so many samples are a batch at once
     min_subjects: int = 1  # a release that differs by one person tells too much; due dates win
     due_margin_seconds: float = 24 * 3600.0  # start so long before the earliest due date
-    route: str = "auto"  # or hamu, nabla_tau, retrain: take this route whatever was measured
+    route: str = "auto"  # or hamu, nabla_tau, rum, retrain: whatever was measured
     restart: str = "parent"  # or exact: unlearn from the last exact version, all since then at once
     approval: bool = False  # a second person must approve each decision
     on_inconclusive: str = "retrain"  # or approve: a person decides
@@ -29,6 +29,3 @@ class Policy:
 
     def stored(self) -> dict[str, Any]:
         return asdict(self)
-
-
-ROUTES = ("auto", "hamu", "nabla_tau", "retrain")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.data import Samples, row_batches
 from models.unlearning.contract import Diverged, Stop, Trace, Unlearned
-from models.unlearning.gradients import movable, working_copy
+from models.unlearning.gradients import movable, require_finite, working_copy
 
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
@@ -38,8 +38,7 @@ class Descent:
 
     def ended(self, *notes: str, stop: Stop = Stop.BUDGET) -> Unlearned:
         """The network as it is now, in evaluation mode; `Diverged` where a weight is not finite."""
-        if not all(bool(torch.isfinite(p).all()) for p in self.network.parameters()):
-            raise Diverged("a weight is not finite at the end")
+        require_finite(self.network)
         trace = Trace(stop, self.steps, self.passes, self.columns, notes)
         return Unlearned(self.network.eval(), trace)
 

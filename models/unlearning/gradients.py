@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from models.data import Samples, Split
 from models.recipe import Recipe
 from models.training import device_of
+from models.unlearning.contract import Diverged
 
 # Half-precision gradients below about 6e-8 are lost, so the loss is scaled up before the backward
 # pass and the gradients down after it. bfloat16 has the range of float32 and needs none.
@@ -33,6 +34,12 @@ def require_both_sets(split: Split) -> None:
         raise ValueError("the forget set is empty")
     if len(split.retain) == 0:
         raise ValueError("the retain set is empty: there is nothing to keep, so delete the network")
+
+
+def require_finite(network: nn.Module) -> None:
+    """`Diverged` where a weight is not: a finite loss can have a gradient that is not."""
+    if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+        raise Diverged("a weight is not finite at the end")
 
 
 def batch_losses(

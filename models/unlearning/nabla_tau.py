@@ -20,12 +20,13 @@ from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import (
     movable,
     require_both_sets,
+    require_finite,
     require_losses_per_sample,
     working_copy,
 )
 from models.unlearning.nabla_tau_resuming import leave, take_up
 from models.unlearning.nabla_tau_run import Course, Run, descend, paired_retain_rows
-from models.unlearning.nabla_tau_schedule import Preset, schedule_of, settings_of
+from models.unlearning.nabla_tau_schedule import Preset, at_least_one, schedule_of, settings_of
 from models.unlearning.targets import complete
 
 
@@ -86,6 +87,7 @@ def nabla_tau(
     there to the same bits.
     """
     require_both_sets(split)
+    at_least_one(batch_size=batch_size, refresh_every=refresh_every)
     settings = settings_of(preset, rate=rate, batch_size=batch_size)
     plan = schedule_of(
         len(split.forget),
@@ -119,6 +121,7 @@ def nabla_tau(
     with seeded(seed) as generator:
         course = _course(run, settings, generator)
         _carry_out(run, course, progress=progress, resume=resume)
+    require_finite(student)
     steps = plan.epochs * plan.steps_per_epoch
     return Unlearned(student.eval(), Trace(Stop.BUDGET, steps, course.passes, columns=course.log))
 

@@ -104,7 +104,10 @@ def validation_levels(
     """τ for each forget sample, `[F]`, all the same: the mean validation loss, without gradient.
 
     Class-matched: the mean over the forget samples of their classes' mean validation losses.
+    `ValueError` where there are no validation samples.
     """
+    if len(split.validation) == 0:
+        raise ValueError("without validation samples there is no τ; pass `targets`")
     losses = evaluate(network, split.validation, recipe.losses)
     if class_matched:
         losses = class_means(losses, split.validation.strata, split.forget.strata)

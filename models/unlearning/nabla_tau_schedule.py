@@ -51,7 +51,13 @@ def schedule_of(
     epochs: int | None = None,
     most_epochs: int | None = None,
 ) -> Schedule:
-    """E and α₀ for set sizes; the two belong together: change one only with the other in mind."""
+    """E and α₀ for set sizes; the two belong together: change one only with the other in mind.
+
+    `ValueError` for an α₀ that is no share and for fewer forget-epochs than one.
+    """
+    at_least_one(epochs=epochs, most_epochs=most_epochs)
+    if alpha is not None and not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is a share, 0 to 1, not {alpha}")
     of_forget, of_retain = (-(-count // preset.batch_size) for count in (forget, retain))
     own_alpha = preset.alpha if preset.alpha is not None else 5 / 3 * forget / (forget + retain)
     passes = max(1, int(preset.sweeps * of_retain / of_forget)) if epochs is None else epochs
@@ -67,4 +73,15 @@ def settings_of(preset: str, *, rate: float | None, batch_size: int | None) -> P
     if preset not in PRESETS:
         raise ValueError(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}")
     own = PRESETS[preset]
-    return replace(own, rate=rate or own.rate, batch_size=batch_size or own.batch_size)
+    return replace(
+        own,
+        rate=own.rate if rate is None else rate,
+        batch_size=own.batch_size if batch_size is None else batch_size,
+    )
+
+
+def at_least_one(**counts: int | None) -> None:
+    """Refuse, by its name, a count of nothing; None is left to the preset."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} is at least 1, not {count}")

@@ -50,9 +50,9 @@ def refined(
     """
     if not 1 <= count <= len(forget):
         raise ValueError(f"{len(forget)} samples cannot be split into {count} groups")
-    for sample_id in forget.ids:
-        if not math.isfinite(scores.get(sample_id, math.nan)):
-            raise ValueError(f"sample {sample_id!r} has no finite score")
+    # Counted and not named: a job that is retrained for it says so in its receipts.
+    if bad := sum(not math.isfinite(scores.get(sample_id, math.nan)) for sample_id in forget.ids):
+        raise ValueError(f"{bad} of the samples have no finite score")
     ranked = sorted(forget.ids, key=lambda sample_id: (scores[sample_id], sample_id))
     if shuffle_seed is not None:
         random.Random(shuffle_seed).shuffle(ranked)

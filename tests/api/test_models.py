@@ -15,6 +15,7 @@ from app.bitmap import Bitmap
 from app.ledger.policy import Policy
 from app.ledger.tables import Dataset, Job, Model
 from app.queue import RUN_JOB
+from models.decision import Route
 from tests.api.conftest import Call, Clock, FakeQueue
 from tests.factories import (
     NOW,
@@ -233,6 +234,15 @@ def test_a_policy_is_kept_as_it_was_given(post: Call, get: Call) -> None:
     post(PATH, **wanted(policy=policy))
 
     assert get(f"{PATH}/faces")["policy"] == policy
+
+
+@pytest.mark.parametrize("route", [*Route, "auto"])
+def test_a_policy_can_order_every_route_but_to_do_nothing(http: TestClient, route: str) -> None:
+    answer = http.post(PATH, json=wanted(policy={"route": route}))
+
+    assert answer.status_code == (422 if route == Route.NONE else 201)
+    if answer.is_success:
+        assert answer.json()["policy"]["route"] == route
 
 
 def test_the_defaults_that_are_documented_are_those_of_the_ledger() -> None:

@@ -46,10 +46,10 @@ def stated(session: Session) -> list[dict[str, Any]]:
 def test_the_fields_that_are_named_change_and_the_others_stay(
     session: Session, line: Model, http: TestClient, get: Call
 ) -> None:
-    response = change(http, route="retrain", max_rounds=3)
+    response = change(http, route="rum", max_rounds=3)
 
     before = asdict(Policy(max_wait_seconds=1e6))
-    after = before | {"route": "retrain", "max_rounds": 3}
+    after = before | {"route": "rum", "max_rounds": 3}
     assert response.status_code == 200
     assert response.json()["policy"] == after
     assert get(PATH) == response.json()

@@ -207,6 +207,26 @@ def test_how_many_samples_a_job_forgot_is_told_also_when_they_are_shredded(
     assert made.reasons == ("4 samples had to be forgotten.",)
 
 
+def test_what_runs_noted_of_a_job_s_samples_is_shredded_with_the_last_of_its_requests(
+    session: Session, completed: DeletionRequest
+) -> None:
+    first, second = (
+        {"route": route, "trace": {"steps": 7, "notes": [f"group 1: {'ab' * 32}"]}}
+        for route in ("rum", "retrain")
+    )
+    the_job(session).run = second | {"earlier": [first]}
+    session.flush()
+
+    shred(session, completed)
+    told = dict(the_job(session).run or {})
+    for request in session.scalars(select(DeletionRequest)).all():
+        shred(session, request)
+
+    silent = {"trace": {"steps": 7, "notes": []}}
+    assert told == second | {"earlier": [first]}
+    assert the_job(session).run == second | silent | {"earlier": [first | silent]}
+
+
 def test_what_a_dry_run_was_about_goes_when_its_time_is_over(
     session: Session, completed: DeletionRequest
 ) -> None:

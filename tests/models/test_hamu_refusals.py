@@ -1,36 +1,21 @@
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from models.data import Batch, Split
+from models.data import Split
 from models.progress import silent
-from models.recipe import Classifier
 from models.unlearning.contract import Diverged, Stop, Unlearned
 from models.unlearning.hamu import hamu
 from tests.models.blobs import make_split, recipe, same_state, trained
+from tests.models.spoilt import spoilt
 
 
 def forgotten(split: Split | None = None, **settings: Any) -> Unlearned:
     return hamu(trained(), split or make_split(), recipe, seed=0, progress=silent, **settings)
-
-
-@dataclass(frozen=True)
-class Spoilt(Classifier):
-    """The blobs, with something done to the losses."""
-
-    spoil: Callable[[Tensor], Tensor] = torch.clone
-
-    def losses(self, network: nn.Module, batch: Batch) -> Tensor:
-        return self.spoil(super().losses(network, batch))
-
-
-def spoilt(spoil: Callable[[Tensor], Tensor]) -> Spoilt:
-    return Spoilt(**{part.name: getattr(recipe, part.name) for part in fields(recipe)}, spoil=spoil)
 
 
 def test_an_absolute_quota_that_no_step_can_meet_stops_before_the_step() -> None:

@@ -173,9 +173,14 @@ def test_doing_nothing_gives_a_copy() -> None:
     [
         pytest.param(make_split(2), None, "into 3 groups", id="more groups than samples"),
         pytest.param(make_split(0), None, "set is empty", id="nothing to forget"),
-        pytest.param(make_split(), {"f0": 1.0}, "'f1' has no finite", id="a score is missing"),
         pytest.param(
-            make_split(), {f"f{i}": math.nan for i in range(6)}, "'f0' has no finite", id="NaN"
+            make_split(), {"f0": 1.0}, "5 of the samples have no", id="a score is missing"
+        ),
+        pytest.param(
+            make_split(),
+            {f"f{i}": math.nan for i in range(6)},
+            "6 of the samples have no",
+            id="NaN",
         ),
     ],
 )

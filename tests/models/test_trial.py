@@ -103,10 +103,13 @@ def make_scene(known: Known | None = None) -> Scene:
     )
 
 
-def test_a_trial_says_what_a_job_would_have_come_to_and_leaves_the_network_alone() -> None:
+@pytest.mark.parametrize("method", ["hamu", "rum"])
+def test_a_trial_says_what_a_job_would_have_come_to_and_leaves_the_network_alone(
+    method: str,
+) -> None:
     before = deepcopy(trained())
 
-    done = tried(make_scene(), method="hamu")
+    done = tried(make_scene(), method=method)
 
     facts = done.facts
     assert same_state(trained(), before)

@@ -1,4 +1,4 @@
-"""A job whose child is killed in mid-loop ends with the weights of one that never was."""
+"""A job whose child is killed in mid-loop, or that restarts, ends with the weights it should."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from models.data import Split
 from models.progress import silent
 from models.seeding import seeded
 from models.unlearning import METHODS
-from tests.factories import NOW, key_of, make_request, make_training, make_version
+from tests.factories import NOW, key_of, make_request, make_training, make_version, run_through
 from tests.workers import tiny
 from workers import running, work_folders
 from workers.station import Station
@@ -42,7 +42,12 @@ def route() -> str:
 
 
 @pytest.fixture
-def line(station: Station, route: str) -> Model:
+def restart() -> str:
+    return "parent"
+
+
+@pytest.fixture
+def line(station: Station, route: str, restart: str) -> Model:
     with transaction(station.sessions) as session:
         dataset = datasets.create(session, "tiny", now=NOW)
         rows = [
@@ -51,7 +56,11 @@ def line(station: Station, route: str) -> Model:
         ]
         imports.import_samples(session, dataset, rows, now=NOW)
         policy = Policy(
-            route=route, reference_seconds=0.0, canary_share=0.0, on_inconclusive="approve"
+            route=route,
+            restart=restart,
+            reference_seconds=0.0,
+            canary_share=0.0,
+            on_inconclusive="approve",
         )
         return model_lines.create(
             session, "tiny", recipe="tiny", dataset=dataset, policy=policy, now=NOW
@@ -93,10 +102,12 @@ def digest_of_a_training(seed: int, path: Path) -> str:
     return weights.save(network, path)
 
 
-def digest_of_a_forgetting(route: str, trained: nn.Module, seed: int, path: Path) -> str:
-    """What forgetting the first person with this seed gives."""
+def digest_of_a_forgetting(
+    route: str, trained: nn.Module, seed: int, path: Path, *, people: int = 1
+) -> str:
+    """What forgetting the first people with this seed gives."""
     pool = tiny.pool()
-    theirs = torch.arange(len(pool)) < tiny.EACH
+    theirs = torch.arange(len(pool)) < people * tiny.EACH
     split = Split(pool.take(theirs), pool.take(~theirs), tiny.holdout().validation)
     unlearned = METHODS[route](trained, split, tiny.recipe, seed=seed, progress=silent)
     return weights.save(unlearned.network, path)
@@ -159,3 +170,27 @@ def test_the_next_attempt_goes_on_forgetting_to_the_same_weights(
     assert ended.run is not None
     alone = digest_of_a_forgetting(route, trained, forgetting.seed, tmp_path / "alone")
     assert ended.run["weights_digest"] == alone
+
+
+@pytest.mark.parametrize(("route", "restart"), [("rum", "exact")])
+def test_a_job_that_restarts_forgets_everybody_since_from_the_weights_of_the_exact_version(
+    station: Station, forgetting: Job, route: str, trained: nn.Module, tmp_path: Path
+) -> None:
+    """Those of the version in use were never stored: a child that asked for them would fail."""
+    with transaction(station.sessions) as session:
+        past = jobs.get(session, forgetting.id)
+        past.run = {"route": "hamu", "seconds": 0.1, "retrain_seconds": 1.0}
+        run_through(session, past, route="hamu")
+        make_request(session, *tiny.pool().ids[tiny.EACH : 2 * tiny.EACH])
+        job = batching.batch(session, forgetting.model_id, now=NOW, flush=True)
+        assert job is not None
+
+    running.run_job(station, job.id)
+
+    with transaction(station.sessions) as session:
+        ended = jobs.get(session, job.id)
+    assert (ended.error, ended.attempt) == (None, 1)
+    assert ended.run is not None
+    first = [*ended.run["earlier"], ended.run][0]  # by its seed, the audit sends some back
+    alone = digest_of_a_forgetting(route, trained, job.seed, tmp_path / "alone", people=2)
+    assert (first["route"], first["weights_digest"]) == (route, alone)

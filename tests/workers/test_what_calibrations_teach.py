@@ -14,6 +14,7 @@ from app.ledger.log_tables import LedgerEntry
 from app.ledger.states import JobState
 from app.ledger.tables import Job
 from app.ledger.transitions import move
+from models.decision import Route
 from models.hardness.record import Hardness, TargetRule
 from tests.factories import NOW, claim, make_dataset, make_model, make_version, ordinals
 from tests.models.test_decision import make_deficit, make_hardness
@@ -147,6 +148,32 @@ def test_another_method_uses_defaults(station: Station) -> None:
         forced = decided(session, job, assessed())
 
     assert forced["sources"]["numbers"]["cost_unlearn"] == "default"
+
+
+@pytest.mark.parametrize(("route", "share"), [("rum", 0.3), ("nabla_tau", 0.1), ("auto", 0.1)])
+def test_before_anything_was_measured_rum_is_expected_to_cost_more(
+    station: Station, route: str, share: float
+) -> None:
+    with transaction(station.sessions) as session:
+        make_version(session, make_model(session, make_dataset(session), route=route))
+        decision = decided(session, dry_run(session), assessed())
+
+    numbers = decision["numbers"]
+    assert numbers["cost_unlearn"] == pytest.approx(share * numbers["cost_retrain"])
+    assert decision["sources"]["numbers"]["cost_unlearn"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("route", "method"),
+    [("auto", Route.HAMU), ("retrain", Route.HAMU), ("nabla_tau", Route.NABLA_TAU), ("rum", "rum")],
+)
+def test_trials_are_made_by_the_method_that_the_policy_orders(
+    station: Station, route: str, method: str
+) -> None:
+    with transaction(station.sessions) as session:
+        make_version(session, make_model(session, make_dataset(session), route=route))
+
+        assert calibration_steps.method_of(dry_run(session)) == method
 
 
 def test_references_are_advised_where_there_are_none(station: Station) -> None:
