@@ -107,13 +107,18 @@ def all_jobs(rig: Rig) -> Iterator[dict[str, Any]]:
         more = f"&page_token={page['next_page_token']}"
 
 
+def how_it_ended(job: dict[str, Any]) -> str:
+    """Its state, and of a failure the code."""
+    return f"{job['state']} ({job['error']['code']})" if job["error"] else str(job["state"])
+
+
 def report(rig: Rig, log: Log, minutes: float, seed: int) -> str:
     """What came of it, as text."""
     began = time.monotonic()
     rig.forget_orders()
     rig.until(lambda: all(ended(rig, each) for each in log.asked), seconds=COME_TO_REST)
     held = rig.broken()
-    jobs = Counter(job["state"] for job in all_jobs(rig))
+    jobs = Counter(how_it_ended(job) for job in all_jobs(rig))
     memory = psutil.virtual_memory().total / 2**30
     lines = [
         f"make soak MINUTES={minutes:g}: a stack as `lacuna up` runs it, two workers, the recipe "
