@@ -68,7 +68,7 @@ def test_a_job_is_made_once_for_a_key_whatever_became_of_it(
     assert (queue.rung, stated(session), made(session)) == (rung, entries, 1)
 
 
-@pytest.mark.parametrize("path", MAKING.keys() - {FLUSH})
+@pytest.mark.parametrize("path", sorted(MAKING.keys() - {FLUSH}))
 def test_a_repetition_says_where_the_job_is(http: TestClient, path: str) -> None:
     answers = [http.post(path, json=MAKING[path], headers=KEY) for _ in range(2)]
 
