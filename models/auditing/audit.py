@@ -16,7 +16,14 @@ from models.auditing.canary_report import CanaryReport, Outcome
 from models.auditing.evidence import Doubts, Evidence
 from models.auditing.holdout import constant, copied, suspicion
 from models.auditing.informing import informing, records
-from models.auditing.measuring import attack_table, change_table, drops, leaks, matched_share
+from models.auditing.measuring import (
+    attack_table,
+    change_table,
+    drops,
+    kept_share,
+    leaks,
+    matched_share,
+)
 from models.auditing.neighbours import Neighbours, Speaker, neighbours
 from models.auditing.reference_attacks import Witnesses
 from models.auditing.report import AuditReport, distributions, rocs, utility_table
@@ -196,6 +203,7 @@ def gather(
         leaks=leaks(heard, split, confidence=confidence) if sound else (),
         drops=drops(heard, kept, confidence=confidence) if sound else (),
         doubts=doubts(heard, split, confidence=confidence) if sound else Doubts(),
+        kept_share=kept_share(split),
         unasked=unasked,
     )
 

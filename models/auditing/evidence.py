@@ -81,4 +81,5 @@ class Evidence:
     drops: tuple[Drop, ...]
     doubts: Doubts = Doubts()
     canaries: CanaryReport | None = None  # where anybody told of canaries, or why there are none
+    kept_share: float = 1.0  # of the forgotten, those whose stratum keeps as many as it loses
     unasked: str = ""  # why no network that never saw them could be asked, in words

@@ -21,6 +21,18 @@ def matched_share(said: Said) -> float:
     return float(matched(said["forget"].strata, said["validation"].strata).mean())
 
 
+def kept_share(split: Split) -> float:
+    """The share of the forgotten samples whose stratum keeps as many samples as it loses.
+
+    Attacks compare samples of one stratum with each other. A network that never met a stratum is as
+    ignorant of all of it as one that was left as it was is sure of all of it.
+    """
+    forgotten, kept = split.forget.strata.numpy(), split.retain.strata.numpy()
+    strata, place, lost = np.unique(forgotten, return_inverse=True, return_counts=True)
+    left = np.array([np.count_nonzero(kept == stratum) for stratum in strata])
+    return float((left >= lost)[place].mean())
+
+
 def leaks(heard: Heard, split: Split, *, confidence: float) -> tuple[Leak, ...]:
     """What each attack finds beyond the yardstick, and what chance would find among such people.
 

@@ -46,7 +46,8 @@ class Thresholds:
     `paired_share`: how much of that is left where the yardstick is a reference network on the same
     samples, which takes out how hard they are.
     `min_forgotten`: an interval from fewer samples is not trusted.
-    `min_matched_share`: of the forgotten samples, how many need unseen ones of their stratum.
+    `min_matched_share`: of the forgotten samples, how many need unseen ones of their stratum, and
+    that it keeps as many as it loses.
     `max_drop`, `max_stratum_drop`: of the mean score, on a set and on one stratum of it.
     `min_movement`: of the parameters, as a share of their length.
     `rider_level`: a p-value of the canaries' coins up to which they count as told apart.
@@ -147,6 +148,13 @@ def _gaps(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
             missing,
             f"Only {evidence.matched_share:.0%} of the forgotten samples have unseen samples of "
             "their stratum to be compared with.",
+        )
+    if evidence.kept_share < thresholds.min_matched_share:
+        yield Finding(
+            missing,
+            f"{1 - evidence.kept_share:.0%} of the forgotten samples are of strata that lose more "
+            "than they keep: what a network makes of a whole stratum is nothing that attacks see, "
+            "for they compare samples within one.",
         )
     if not evidence.drops:
         yield Finding(Verdict.INCONCLUSIVE, "What the network is still good for is not known.")

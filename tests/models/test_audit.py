@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.auditing.audit import audit
+from models.auditing.measuring import kept_share
 from models.auditing.report import AuditReport
 from models.auditing.signals import RETAIN_CAP, capped, movement
 from models.auditing.verdict import Thresholds
@@ -123,6 +124,33 @@ def report_of(
 
 def told(report: AuditReport) -> str:
     return " ".join(report.sentences)
+
+
+def of_class(pool: Samples, label: int, *, share: float) -> tuple[Samples, Samples]:
+    """A part of a class, and all else."""
+    places = (pool.strata == label).nonzero().flatten()
+    gone = torch.zeros(len(pool), dtype=torch.bool)
+    gone[places[: round(share * len(places))]] = True
+    return pool.take(gone), pool.take(~gone)
+
+
+def test_a_network_that_knows_a_whole_class_as_before_is_not_passed(case: Case) -> None:
+    forget, retain = of_class(case.split.retain, 3, share=1.0)
+    split = Split(forget, retain, case.split.validation)
+
+    report = report_of(case, nudged(case.retrained), split=split)
+
+    assert report.verdict != "pass"
+    assert "100% of the forgotten samples are of strata that lose more" in told(report)
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.4, 1.0), (0.6, 0.0), (1.0, 0.0)])
+def test_a_class_is_kept_that_keeps_as_many_as_it_loses(
+    case: Case, share: float, kept: float
+) -> None:
+    split = Split(*of_class(case.split.retain, 3, share=share), case.split.validation)
+
+    assert kept_share(split) == kept
 
 
 def test_a_retrain_passes_without_a_reference(case: Case) -> None:

@@ -63,8 +63,11 @@ def make_evidence(
     finite: bool = True,
     forgotten: int = 100,
     matched_share: float = 1.0,
+    kept_share: float = 1.0,
 ) -> Evidence:
-    return Evidence(route, finite, movement, forgotten, matched_share, leaks, drops)
+    return Evidence(
+        route, finite, movement, forgotten, matched_share, leaks, drops, kept_share=kept_share
+    )
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
@@ -153,6 +156,16 @@ def test_forgotten_samples_without_unseen_ones_of_their_class_hold_the_verdict_b
 
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "Only 50% of the forgotten samples" in told(judgement)
+
+
+def test_a_class_that_goes_as_a_whole_holds_the_verdict_back_unless_it_was_retrained() -> None:
+    whole = judge(make_evidence(kept_share=0.0), Thresholds())
+    retrained = judge(make_evidence(kept_share=0.0, route="retrain"), Thresholds())
+
+    assert (whole.verdict, retrained.verdict) == (Verdict.INCONCLUSIVE, Verdict.PASS)
+    assert "100% of the forgotten samples are of strata that lose more than they keep" in told(
+        whole
+    )
 
 
 @pytest.mark.parametrize("missing", ["leaks", "drops"])
