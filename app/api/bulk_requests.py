@@ -3,10 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from app.api import deletion_requests, fingerprints, repeats
+from app.api import deletion_requests, repeats
 from app.api.bulk_lines import BadLines, TooManyLines
 from app.api.bulk_upload import Upload
 from app.api.deps import NowDep, QueueDep, SessionDep, SettingsDep, SpooledDep, ValidateOnly
@@ -105,10 +104,5 @@ def submit_in_bulk(
         quota.spend(counted)
         return 202, told.model_dump(mode="json")
 
-    if not validate_only:
-        told_apart = fingerprints.keyed(file, settings.pepper.get_secret_value())
-        return again.once({"lines": told_apart, "content_type": content_type}, produce)
-    with session.begin_nested() as everything:
-        _, answer = produce()
-        everything.rollback()
-    return JSONResponse(answer)
+    pepper = settings.pepper.get_secret_value()
+    return again.of_lines(file, content_type, pepper, produce, validate_only=validate_only)

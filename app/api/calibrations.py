@@ -1,6 +1,7 @@
 """Calibration: trials on synthetic forget sets, from which decisions take their thresholds."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Self
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from app.errors import Conflict, NoLiveVersion, UnknownModel, UnknownRecipe, Wor
 from app.ledger import calibrations, model_lines, versions
 from app.ledger.calibration_tables import Calibration, CalibrationCell
 from app.ledger.states import JobState
-from app.ledger.tables import Job, Model
+from app.ledger.tables import Model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -142,11 +143,7 @@ def calibrate(
     and every network is destroyed. What it costs is in `GET /v1/models/{name}/calibration`. It is
     done one trial at a time when no other job is due, and goes on where it was stopped.
     """
-
-    def make(line: Model) -> Job:
-        return calibrations.queue(session, line, now=now)
-
-    return queued_once(again, queue, settings, name, make)
+    return queued_once(again, queue, settings, name, partial(calibrations.queue, session, now=now))
 
 
 @router.get(

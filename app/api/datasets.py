@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Header, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import fingerprints, import_formats, repeats
+from app.api import import_formats, repeats
 from app.api.deps import NowDep, SessionDep, SettingsDep, SpooledDep, ValidateOnly
 from app.api.names import Name
 from app.api.parquet_rows import PARQUET, ParquetNotInstalled
@@ -160,10 +159,4 @@ def import_samples(
         done = imports.import_samples(session, dataset, rows, now=now)
         return 200, ImportRead(**asdict(done), size=dataset.size).model_dump(mode="json")
 
-    if not validate_only:
-        told_apart = fingerprints.keyed(file, pepper)
-        return again.once({"lines": told_apart, "content_type": content_type}, produce)
-    with session.begin_nested() as everything:
-        _, answer = produce()
-        everything.rollback()
-    return JSONResponse(answer)
+    return again.of_lines(file, content_type, pepper, produce, validate_only=validate_only)

@@ -1,5 +1,6 @@
 """What an operator can ask of a model: train its first version, batch its erasures now."""
 
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -22,7 +23,6 @@ from app.errors import (
 )
 from app.ledger import acts, batching, first_training, jobs, model_lines, references
 from app.ledger.idempotency import Answer
-from app.ledger.tables import Job, Model
 from app.queue import RUN_JOB, ring_after_commit
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -62,11 +62,9 @@ def train(
 
     It is trained on all samples that its dataset has by now, less those that were forgotten.
     """
-
-    def make(line: Model) -> Job:
-        return first_training.queue(session, line, now=now)
-
-    return queued_once(again, queue, settings, name, make)
+    return queued_once(
+        again, queue, settings, name, partial(first_training.queue, session, now=now)
+    )
 
 
 @router.post(
@@ -98,11 +96,7 @@ def build_references(
     sample, and an audit that trains nothing. It costs about nine trainings, done one at a time when
     no other job is due. The scores of forgotten samples are deleted with them.
     """
-
-    def make(line: Model) -> Job:
-        return references.queue(session, line, now=now)
-
-    return queued_once(again, queue, settings, name, make)
+    return queued_once(again, queue, settings, name, partial(references.queue, session, now=now))
 
 
 @router.post(

@@ -7,13 +7,14 @@ Those that show a secret once refuse it (`refuse_key`).
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
+from app.api import fingerprints
 from app.api.deps import NowDep, SessionDep
 from app.api.guard import CallerDep
 from app.errors import BadKey, KeyInUse, KeyReused, ServiceError
@@ -50,6 +51,27 @@ class Repeats:
         status, answer = self.answer(body, produce)
         headers = None if under is None else {"Location": f"{under}/{answer['id']}"}
         return JSONResponse(answer, status_code=status, headers=headers)
+
+    def of_lines(
+        self,
+        file: IO[bytes],
+        content_type: str,
+        pepper: str,
+        produce: Callable[[], Answer],
+        *,
+        validate_only: bool,
+    ) -> JSONResponse:
+        """The same for an upload of lines, told apart by what the file holds.
+
+        With `validate_only` all that was done is taken back, and no key is kept.
+        """
+        if validate_only:
+            with self.session.begin_nested() as everything:
+                _, answer = produce()
+                everything.rollback()
+            return JSONResponse(answer)
+        lines = fingerprints.keyed(file, pepper) if self.key else None
+        return self.once({"lines": lines, "content_type": content_type}, produce)
 
     def answer(self, body: Any, produce: Callable[[], Answer]) -> Answer:
         """The same, to be completed by what is not kept with the key."""
