@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.auditing.coin_test import least_p
 from tests.workers import tiny
 from tests.workers.conftest import Stack
 from tests.workers.test_end_to_end import active_job, ask_for, finished, train_first_version
@@ -24,10 +25,15 @@ def test_a_report_says_what_the_coins_say_and_what_leak_they_would_have_shown(st
     assert told["riders"] + told["never_seen"] == 12
     assert report["batch"]["riders"] == told["riders"] * tiny.EACH
     assert report["batch"]["forget"] == report["batch"]["riders"] + tiny.EACH
-    assert told["outcome"] in ("alike", "told_apart")
-    assert told["jobs"] == 1
-    assert told["before"]["low"] >= 0
-    assert f"The coins of {told['riders']} riders" in " ".join(report["audit"]["sentences"])
+    said = " ".join(report["audit"]["sentences"])
+    if least_p(told["riders"], told["never_seen"]) > told["level"]:  # one fall of coins in 25
+        assert (told["outcome"], told["before"]) == ("inconclusive", None)
+        assert f"{told['riders']} riders and {told['never_seen']} canaries" in said
+    else:
+        assert told["outcome"] in ("alike", "told_apart")
+        assert told["jobs"] == 1
+        assert told["before"]["low"] >= 0
+        assert f"The coins of {told['riders']} riders" in said
     page = stack.http.get(f"/v1/jobs/{job}/report", headers={"Accept": "text/html"})
     assert "What coins say that were flipped before the training" in page.text
 
