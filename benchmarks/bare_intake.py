@@ -23,10 +23,7 @@ REQUEST = text(
 )
 ACCEPT = text("UPDATE deletion_requests SET state = 'accepted', revision = 1 WHERE id = :id")
 SAMPLES = text("INSERT INTO request_samples VALUES (:id, :dataset, :samples)")
-BURY = text(
-    "UPDATE samples SET tombstoned_at = :now WHERE dataset_id = :dataset"
-    " AND ordinal = ANY(:ordinals)"
-)
+BURY = text("INSERT INTO tombstones SELECT :dataset, unnest(CAST(:ordinals AS integer[])), :now")
 EVENT = text(
     "INSERT INTO webhook_events (id, kind, row_id, at)"
     " VALUES (:id, 'deletion_request.accepted', :row, :now)"

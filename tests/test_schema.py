@@ -67,6 +67,26 @@ def test_samples_whose_requests_were_shredded_before_there_were_marks_lose_their
     assert rows[2]["subject_key"] == b"ben"
 
 
+def test_tombstones_outlive_the_move_to_their_own_table_and_back(fresh_database: str) -> None:
+    command.downgrade(configured(fresh_database), "0014")
+    engine = connect(fresh_database)
+    with engine.begin() as connection:
+        for statement in EARLIER:
+            connection.execute(text(statement), {"buried": Bitmap([0]).to_bytes()})
+
+    upgrade(fresh_database)
+    with engine.connect() as connection:
+        moved = connection.scalars(text("SELECT ordinal FROM tombstones ORDER BY 1")).all()
+    command.downgrade(configured(fresh_database), "0018")
+    with engine.connect() as connection:
+        back = connection.scalars(
+            text("SELECT ordinal FROM samples WHERE tombstoned_at IS NOT NULL ORDER BY 1")
+        ).all()
+
+    engine.dispose()
+    assert moved == back == [0, 1]
+
+
 EARLIER = (
     "INSERT INTO datasets (id, name, size, created_at) VALUES (gen_random_uuid(), 'x', 3, now())",
     "INSERT INTO samples SELECT id, 0, 'a', 'ada', now() FROM datasets",

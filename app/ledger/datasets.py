@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, any_, bindparam, func, literal, select, text, update
+from sqlalchemy import and_, any_, bindparam, delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Integer
@@ -13,7 +13,7 @@ from app.bitmap import Bitmap
 from app.errors import NameTaken, UnknownDataset
 from app.ledger import entries
 from app.ledger.tables import Dataset, Sample
-from app.ledger.tombstone_tables import LastingTombstones
+from app.ledger.tombstone_tables import LastingTombstones, Tombstone
 from app.ledger.uniqueness import or_refuse
 
 # Built once: every deletion request asks these, and building them took longer than their answers.
@@ -29,15 +29,11 @@ NAMED = (
     .where(Dataset.id == bindparam("dataset"))
     .group_by(Dataset.name)
 )
-BURY = (
-    update(Sample)
-    .where(
-        Sample.dataset_id == bindparam("dataset"),
-        Sample.ordinal == any_(ORDINALS),
-        Sample.tombstoned_at.is_(None),
-    )
-    .values(tombstoned_at=bindparam("now"))
-    .execution_options(synchronize_session=False)  # no sample is an object of a session
+BURY = text(
+    """
+    INSERT INTO tombstones (dataset_id, ordinal, placed_at)
+    SELECT :dataset, unnest(CAST(:wanted AS integer[])), :now ON CONFLICT DO NOTHING
+    """
 )
 SHARE_LOCK = (
     select(Dataset.id)
@@ -147,11 +143,7 @@ def everything(dataset: Dataset) -> Bitmap:
 def tombstones(session: Session, dataset_id: UUID) -> Bitmap:
     """The samples that no later training set may hold."""
     return Bitmap(
-        session.scalars(
-            select(Sample.ordinal).where(
-                Sample.dataset_id == dataset_id, Sample.tombstoned_at.is_not(None)
-            )
-        )
+        session.scalars(select(Tombstone.ordinal).where(Tombstone.dataset_id == dataset_id))
     )
 
 
@@ -164,9 +156,9 @@ def unbury(session: Session, dataset_id: UUID, ordinals: Bitmap) -> None:
     """Take samples off the tombstones, after a request was cancelled."""
     wanted = literal(list(ordinals), ARRAY(Integer))
     session.execute(
-        update(Sample)
-        .where(Sample.dataset_id == dataset_id, Sample.ordinal == any_(wanted))
-        .values(tombstoned_at=None)
+        delete(Tombstone).where(
+            Tombstone.dataset_id == dataset_id, Tombstone.ordinal == any_(wanted)
+        )
     )
 
 

@@ -103,7 +103,7 @@ def count_buried(session: Session, dataset: Dataset) -> int:
             """
             SELECT count(*) FROM incoming i JOIN samples s
                 ON s.dataset_id = :dataset AND s.sample_id = i.sample_id
-                WHERE s.tombstoned_at IS NOT NULL
+                JOIN tombstones USING (dataset_id, ordinal)
             """
         ),
         {"dataset": dataset.id},

@@ -63,21 +63,12 @@ class Sample(Base):
     sample_id: Mapped[str | None]
     mark: Mapped[bytes | None]  # SHA-256 of the dataset's tombstone key and the id
     subject_key: Mapped[bytes]
-    # Set when its subject's request was accepted: no later training set may hold this sample.
-    tombstoned_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("(sample_id IS NULL) = (mark IS NOT NULL)", name="name_or_mark"),
-        CheckConstraint("mark IS NULL OR tombstoned_at IS NOT NULL", name="marked_is_buried"),
         UniqueConstraint("dataset_id", "sample_id"),
         UniqueConstraint("dataset_id", "mark"),
         Index("ix_samples_subject", "subject_key", "dataset_id"),
-        Index(
-            "ix_samples_tombstones",
-            "dataset_id",
-            "ordinal",
-            postgresql_where=text("tombstoned_at IS NOT NULL"),
-        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of what outlasts the requests by which samples came onto the tombstones."""
+"""The tables of what keeps forgotten samples out, and outlasts the requests for them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,6 +8,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.bitmap import Bitmap
 from app.db import Base
+
+
+class Tombstone(Base):
+    """The sign on a sample whose forgetting was accepted: no later training set may hold it.
+
+    Beside the samples and not among them: PostgreSQL writes all of a changed row and its entry in
+    each index anew, where here it adds one row at the end.
+    """
+
+    __tablename__ = "tombstones"
+
+    dataset_id: Mapped[UUID] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    placed_at: Mapped[datetime]
 
 
 class LastingTombstones(Base):

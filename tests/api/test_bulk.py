@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from app.auth import Scope
 from app.ledger.log_tables import LedgerEntry
-from app.ledger.tables import DeletionRequest, ModelVersion, Sample
+from app.ledger.tables import DeletionRequest, ModelVersion
+from app.ledger.tombstone_tables import Tombstone
 from tests.api.conftest import Call, FakeQueue
 from tests.api.keys import make_key
 from tests.factories import make_dataset, make_model, make_version
@@ -35,8 +36,7 @@ def stored(session: Session) -> int:
 
 
 def buried(session: Session) -> int:
-    query = select(func.count()).select_from(Sample).where(Sample.tombstoned_at.is_not(None))
-    return session.scalar(query) or 0
+    return session.scalar(select(func.count()).select_from(Tombstone)) or 0
 
 
 def test_each_line_is_a_request_as_if_it_came_alone(

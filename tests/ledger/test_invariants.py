@@ -173,7 +173,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
             "(SELECT id FROM model_versions WHERE state = 'withdrawn')"
         ),
     ),
-    ("I6", "have no tombstone", run("UPDATE samples SET tombstoned_at = NULL")),
+    ("I6", "have no tombstone", run("DELETE FROM tombstones")),
     (
         "I6",
         "saw 2 samples that erasure",

@@ -5,7 +5,7 @@ from itertools import starmap
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
@@ -131,8 +131,12 @@ def test_what_saw_it_is_still_found_by_its_id(session: Session, line: Model) -> 
 
 
 def test_the_database_refuses_a_mark_that_is_on_no_tombstone(session: Session, line: Model) -> None:
-    with pytest.raises(IntegrityError, match="marked_is_buried"), session.begin_nested():
+    with pytest.raises(DBAPIError, match="would have no tombstone"), session.begin_nested():
         datasets.unbury(session, line.dataset_id, ADA)
+
+    ben = Bitmap([2, 3])
+    with pytest.raises(DBAPIError, match="no tombstone"), session.begin_nested():
+        marks.take_names(session, line.dataset_id, ben, now=NOW)
 
 
 def test_a_job_that_would_have_to_name_it_again_starts_at_the_live_version(

@@ -165,7 +165,7 @@ def test_importing_them_after_who_asked_was_shredded_is_no_way_around(
 
 
 def lose_tombstones(session: Session, line: Model) -> None:
-    tamper(session, "UPDATE samples SET tombstoned_at = NULL")
+    tamper(session, "DELETE FROM tombstones")
 
 
 def lose_tombstones_of_shredded(session: Session, line: Model) -> None:
@@ -174,9 +174,9 @@ def lose_tombstones_of_shredded(session: Session, line: Model) -> None:
     # The database refuses a mark without its tombstone: these are older rows, with their names.
     tamper(
         session,
-        "UPDATE samples SET tombstoned_at = NULL, mark = NULL, "
-        "sample_id = coalesce(sample_id, 'ada-' || ordinal)",
+        "UPDATE samples SET mark = NULL, sample_id = coalesce(sample_id, 'ada-' || ordinal)",
     )
+    lose_tombstones(session, line)
 
 
 def publish_the_old_version_again(session: Session, line: Model) -> None:
