@@ -154,6 +154,7 @@ class KeyInUse(Conflict):
     """The first request with this Idempotency-Key is still running."""
 
     code = "idempotency_key_in_use"
+    retry_seconds = 1
 
 
 class BadKey(ServiceError):

@@ -1,4 +1,8 @@
-"""What single intake is measured against: FastAPI with the same writes, and no thought at all."""
+"""What single intake is measured against: FastAPI with the same writes, and no thought at all.
+
+Each is a statement of its own, as somebody would write it down first. Those that count calls and
+requests are among them; what only reads is not.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +35,10 @@ EVENT = text(
 ERASURE = text(
     "INSERT INTO erasures (id, request_id, model_id, state, revision, samples, due_at, created_at)"
     " VALUES (:id, :request, :model, 'pending', 0, :samples, :due, :now)"
+)
+CALL = text(
+    "INSERT INTO rate_buckets (caller, empty_at) VALUES (:caller, :now)"
+    " ON CONFLICT (caller) DO UPDATE SET empty_at = :now"
 )
 COMMITMENT = text("INSERT INTO sample_commitments VALUES (:id, :count, :root, :key)")
 
@@ -70,6 +78,7 @@ def write(session: Session, dataset: UUID, model: UUID, ordinals: list[int]) -> 
         entry = session.scalar(ENTRY, facts | {"now": now, "row": row, "revision": revision})
         run(PAYLOAD, id=entry, salt=bytes(32), text="{}" * 100)
 
+    run(CALL, caller="calls testclient", now=now)
     enter("deletion_request", request, 0)
     run(REQUEST, id=request, key=bytes(32), count=len(ordinals), now=now, due=due)
     run(SAMPLES, id=request, dataset=dataset, samples=samples)
@@ -81,4 +90,5 @@ def write(session: Session, dataset: UUID, model: UUID, ordinals: list[int]) -> 
     run(ERASURE, id=erasure, request=request, model=model, samples=samples, due=due, now=now)
     enter("receipt", request, 0)
     run(COMMITMENT, id=request, count=len(ordinals), root=bytes(32), key=bytes(32))
+    run(CALL, caller="requests testclient", now=now)
     return request

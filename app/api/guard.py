@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.api import scopes
-from app.api.deps import NowDep, SessionDep, SettingsDep
+from app.api.deps import NowDep, SessionDep
 from app.auth import (
     Auth,
     BadApiKey,
@@ -59,8 +59,9 @@ async def get_short(request: Request) -> Short:
 ShortDep = Annotated[Short, Depends(get_short)]
 
 
-def guard(request: Request, settings: SettingsDep, short: ShortDep, now: NowDep) -> None:
+def guard(request: Request, short: ShortDep, now: NowDep) -> None:
     """Let a caller through to a route, or refuse; the application asks it before every route."""
+    settings: Settings = request.app.state.settings
     route = f"{request.method} {request.scope['route'].path}"
     if route in scopes.UNGUARDED:
         return
@@ -72,7 +73,7 @@ def guard(request: Request, settings: SettingsDep, short: ShortDep, now: NowDep)
     if isinstance(caller, Unauthorized):
         raise caller
     admit(caller, route, request.path_params.get("request_id"))
-    request.state.caller = caller
+    request.state.caller, request.state.now = caller, now
 
 
 def recognised(
@@ -198,10 +199,11 @@ class Quota:
 CallerDep = Annotated[Caller, Depends(get_caller)]
 
 
-async def get_quota(
-    session: SessionDep, caller: CallerDep, settings: SettingsDep, now: NowDep
-) -> Quota:
-    return Quota(session, caller, settings.requests_per_day, now)
+# What the guard left is read from the request: FastAPI goes through a dependency's own
+# dependencies for each route that asks for it, also those that it has at hand.
+async def get_quota(request: Request, session: SessionDep) -> Quota:
+    per_day = request.app.state.settings.requests_per_day
+    return Quota(session, request.state.caller, per_day, request.state.now)
 
 
 QuotaDep = Annotated[Quota, Depends(get_quota)]

@@ -15,8 +15,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
 from app.api import fingerprints
-from app.api.deps import NowDep, SessionDep
-from app.api.guard import CallerDep
+from app.api.deps import SessionDep
 from app.errors import BadKey, KeyInUse, KeyReused, ServiceError
 from app.ledger import idempotency
 from app.ledger.idempotency import Answer
@@ -81,14 +80,13 @@ class Repeats:
 async def get_repeats(
     session: SessionDep,
     http: Request,
-    caller: CallerDep,
-    now: NowDep,
     idempotency_key: Annotated[
         str | None, Header(description="Repeat it to repeat the POST safely; 16 to 200 characters.")
     ] = None,
 ) -> Repeats:
     """Keys of one caller are nothing to another: an answer is for whoever asked."""
-    return Repeats(session, checked(idempotency_key), path_of(caller.holder, http.url.path), now)
+    path = path_of(http.state.caller.holder, http.url.path)
+    return Repeats(session, checked(idempotency_key), path, http.state.now)
 
 
 def path_of(holder: UUID | None, path: str) -> str:

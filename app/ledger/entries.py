@@ -27,10 +27,14 @@ APPEND_ALL = text(
         INSERT INTO ledger_entries (id, kind, hour, commitment, machine, row_id, revision)
         OVERRIDING SYSTEM VALUE
         SELECT id, kind, :hour, commitment, machine, row_id, revision FROM told
+    ), noted AS (
+        INSERT INTO webhook_events (id, kind, row_id, at)
+        SELECT gen_random_uuid(), kind, row_id, :now FROM told WHERE kind = ANY(:events)
     )
     INSERT INTO ledger_payloads (entry_id, salt, payload) SELECT id, salt, payload FROM told
     """
 )
+EVENTS = [kind.value for kind in outbox.TOLD]
 CHUNK = 5_000  # entries in one statement
 
 
@@ -51,7 +55,7 @@ def enter(session: Session, fact: Fact, *, now: datetime) -> None:
 
 
 def append_all(session: Session, facts: Sequence[Fact], *, now: datetime) -> None:
-    """State facts in the transaction of the facts, by one statement and not through the session."""
+    """State facts as `append` does, by one statement and not through the session."""
     for start in range(0, len(facts), CHUNK):
         chunk = facts[start : start + CHUNK]
         texts = [canonical(fact.payload) for fact in chunk]
@@ -65,9 +69,10 @@ def append_all(session: Session, facts: Sequence[Fact], *, now: datetime) -> Non
             "salts": salts,
             "payloads": [told.decode() for told in texts],
             "hour": hour_of(now),
+            "now": now,
+            "events": EVENTS,
         }
         session.connection().execute(APPEND_ALL, values)
-    outbox.note_all(session, [(fact.kind, fact.row_id) for fact in facts], now=now)
 
 
 def hour_of(now: datetime) -> datetime:

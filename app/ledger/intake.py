@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import any_, func, literal, select, text
+from sqlalchemy import any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -21,6 +21,7 @@ from app.bitmap import Bitmap
 from app.errors import ServiceError
 from app.evidence.canonical import Json
 from app.ledger import (
+    accepting,
     canaries,
     datasets,
     derived,
@@ -38,20 +39,10 @@ from app.ledger.forget_sets import Names
 from app.ledger.log_tables import SampleCommitment
 from app.ledger.owing import Published
 from app.ledger.requests import Samples, Submission
-from app.ledger.set_writing import insert_all, written
+from app.ledger.set_writing import insert_all, take_over
 from app.ledger.states import ErasureState, RequestState
-from app.ledger.tables import DeletionRequest, Erasure, Job, Model, RequestSamples, Sample
+from app.ledger.tables import DeletionRequest, Erasure, Job, Model, Sample
 from app.ledger.uniqueness import or_refuse
-
-STEP = text(
-    """
-    UPDATE deletion_requests AS request
-    SET state = :state, revision = revision + 1, sample_count = told.samples,
-        finished_at = :finished_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:samples AS integer[])) AS told (id, samples)
-    WHERE request.id = told.id
-    """
-)
 
 
 @dataclass(frozen=True)
@@ -187,12 +178,12 @@ def accept_all(
         facts += owe(request, lines, now=now)
         committed.append(forget_sets.commitment(request.id, reached.names.of(theirs)))
         facts.append(receipts.acceptance(request, committed[-1], now=now))
-    write_step(session, made)
-    write_owed(session, made, samples, committed)
+    accepting.write(session, made, samples, committed, now=now)
     unseen = {place: theirs for place, theirs in enumerate(samples) if not made[place].erasures}
     if unseen:
         facts += ended(session, made, unseen, committed, now=now)
     entries.append_all(session, facts, now=now)
+    take_over(session, [*made, *accepting.owed_to(made)])
 
 
 def ended(
@@ -210,7 +201,7 @@ def ended(
     for place, theirs in unseen.items():
         reaching = derived.among(children, theirs)
         facts += completed(session, made[place], committed[place], reaching, now=now)
-    write_step(session, [made[place] for place in unseen])
+    accepting.end(session, [made[place].id for place in unseen], now=now)
     return facts
 
 
@@ -251,41 +242,6 @@ def completed(
         request, RequestState.COMPLETED_NO_DATA, now=now, facts={"erasures": 0}
     )
     yield receipts.completion(session, request, forget_set, children, now=now)
-
-
-def write_step(session: Session, made: Sequence[DeletionRequest]) -> None:
-    """Write the state that these requests have come to, the same for all of them."""
-    if not made:
-        return
-    values = {
-        "state": made[0].state.value,
-        "finished_at": made[0].finished_at,
-        "ids": [request.id for request in made],
-        "samples": [request.sample_count for request in made],
-    }
-    session.connection().execute(STEP, values)
-    for request in made:
-        written(request)
-
-
-def write_owed(
-    session: Session,
-    made: Sequence[DeletionRequest],
-    samples: Sequence[Samples],
-    committed: Sequence[SampleCommitment],
-) -> None:
-    """Write what requests claim, what is owed to them, and what their receipts commit to."""
-    insert_all(session, committed)
-    insert_all(session, [erasure for request in made for erasure in request.erasures])
-    insert_all(
-        session,
-        [
-            RequestSamples(request_id=request.id, dataset_id=dataset_id, samples=ordinals)
-            for request, theirs in zip(made, samples, strict=True)
-            for dataset_id, ordinals in theirs.items()
-            if ordinals
-        ],
-    )
 
 
 def union(samples: Iterable[Samples]) -> dict[UUID, Bitmap]:

@@ -1,11 +1,9 @@
 """Which facts are told to webhooks, and the row that is written with each of them."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.ledger.states import JobState, State
@@ -44,17 +42,6 @@ OF_EDGES: dict[tuple[State, State], EventType] = {
     (JobState.AUDITING, JobState.UNLEARNING): EventType.JOB_ESCALATED
 }
 TOLD = frozenset(EventType)
-
-
-def note_all(session: Session, facts: Sequence[tuple[str, UUID]], *, now: datetime) -> None:
-    """Have facts told, those of kinds that are, by one statement and not through the session."""
-    told = [
-        {"id": uuid4(), "kind": kind, "row_id": row_id, "at": now}
-        for kind, row_id in facts
-        if kind in TOLD
-    ]
-    if told:
-        session.connection().execute(insert(WebhookEvent), told)
 
 
 def note(session: Session, kind: str, row_id: UUID, *, now: datetime) -> None:

@@ -27,7 +27,7 @@ FILL = text(
         THEN greatest(bucket.empty_at, :now) ELSE :now END <= :limit
     RETURNING empty_at
     """
-)
+).columns(RateBucket.empty_at)
 
 
 class RateLimited(ServiceError):

@@ -1,9 +1,10 @@
-"""Writes many rows of a table by one statement, and leaves them to the session as its own."""
+"""Writes many rows of a table by one statement; the session takes them over once all is written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import insert, inspect
+from sqlalchemy import Insert, insert, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -11,22 +12,32 @@ from app.db import Base
 
 
 def insert_all(session: Session, rows: Sequence[Base]) -> None:
-    """Add rows of one table that the session does not hold yet; ids and states are given.
+    """Write rows of one table that the session does not hold; ids and states are given."""
+    if rows:
+        session.connection().execute(inserted(type(rows[0])), [values(row) for row in rows])
 
-    Afterwards they are as if the session had read them: nothing of them is written again.
+
+@cache
+def inserted(table: type[Base]) -> Insert:
+    """Built once: building it took as long as its execution."""
+    return insert(table)
+
+
+def take_over(session: Session, rows: Iterable[Base]) -> None:
+    """Have the session take rows for what is in the database: nothing of them is written again.
+
+    Rows that lead to each other are taken over together.
     """
-    if not rows:
-        return
-    values = [written(row) for row in rows]
-    session.connection().execute(insert(type(rows[0])), values)
+    new = []
     for row in rows:
-        make_transient_to_detached(row)
-    session.add_all(rows)
+        for key, value in values(row).items():
+            set_committed_value(row, key, value)
+        if row not in session:
+            make_transient_to_detached(row)
+            new.append(row)
+    session.add_all(new)
 
 
-def written(row: Base) -> dict[str, Any]:
-    """The values of a row, which the session takes from now on for those in the database."""
-    values = {column.key: getattr(row, column.key) for column in inspect(type(row)).column_attrs}
-    for key, value in values.items():
-        set_committed_value(row, key, value)
-    return values
+def values(row: Base) -> dict[str, Any]:
+    """Its columns."""
+    return {column.key: getattr(row, column.key) for column in inspect(type(row)).column_attrs}

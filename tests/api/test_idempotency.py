@@ -142,4 +142,5 @@ def test_while_the_first_is_running_the_second_is_told_to_wait(fresh_database: s
         answer = http.post(PATH, json=ADA, headers=KEY)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_in_use")
+    assert answer.headers["Retry-After"] == "1"
     engine.dispose()
