@@ -117,6 +117,16 @@ def row_batches(
     return iter(order.split(size))
 
 
+def even_row_batches(count: int, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
+    """A shuffled pass over places 0..count-1, in pieces of at most `size` that differ by one.
+
+    To be learnt from: a last piece of one sample that weighs as much as all of another ruins a
+    network (all of five Omniglot ones with 3777 samples, 64 at a time), and batch normalisation
+    cannot take it.
+    """
+    return iter(torch.randperm(count, generator=generator).tensor_split(-(-count // size)))
+
+
 def endless_row_batches(count: int, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
     """Pass after pass over places 0..count-1, each shuffled anew, in pieces of at most `size`."""
     if count == 0:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.data import Batch, Samples, row_batches
+from models.data import Batch, Samples, even_row_batches
 from models.progress import Progress
 from models.resuming import (
     Resume,
@@ -75,7 +75,7 @@ def train(
         done = 0 if resume is None else take_up(resume, going, generator)
         for epoch in range(done, schedule.epochs):
             progress(epoch / schedule.epochs, f"epoch {epoch + 1} of {schedule.epochs}")
-            for rows in row_batches(len(samples), schedule.batch_size, generator=generator):
+            for rows in even_row_batches(len(samples), schedule.batch_size, generator=generator):
                 per_sample = losses(network, samples.rows(rows, device=device))
                 optimizer.zero_grad(set_to_none=True)
                 per_sample.mean().backward()

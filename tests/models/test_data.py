@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.data import Batch, Samples, endless_row_batches, leaves, map_batch, row_batches
+from models.data import (
+    Batch,
+    Samples,
+    endless_row_batches,
+    even_row_batches,
+    leaves,
+    map_batch,
+    row_batches,
+)
 
 
 def batch_of(shape: str, count: int) -> Batch:
@@ -139,6 +147,19 @@ def test_a_pass_visits_every_place_once(count: int, size: int, seed: int | None)
 
     assert sorted(chain(*pieces)) == list(range(count))
     assert all(len(piece) <= size for piece in pieces)
+
+
+@given(count=st.integers(1, 60), size=st.integers(1, 70))
+def test_an_even_pass_visits_every_place_once_and_has_no_leftover(count: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    pieces = [rows.tolist() for rows in even_row_batches(count, size, generator=generator)]
+
+    lengths = [len(piece) for piece in pieces]
+    assert sorted(chain(*pieces)) == list(range(count))
+    assert len(pieces) == -(-count // size)
+    assert max(lengths) <= size
+    assert max(lengths) - min(lengths) <= 1
 
 
 def test_nothing_cannot_be_passed_over_without_end() -> None:
