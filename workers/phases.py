@@ -18,13 +18,14 @@ from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.fresh import trained
 from models.hardness.measure import measure
+from models.hardness.record import Proxy
 from models.progress import Progress, part
 from models.recipe import Recipe
 from models.references import spread, targets
 from models.resuming import Resume
 from models.training import best_device, evaluate
 from models.trial import Known
-from models.unlearning import METHODS, RESUMABLE, STEERED
+from models.unlearning import METHODS, RANKED, RESUMABLE, STEERED
 from workers import against_retrain, said, trials
 from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
@@ -118,15 +119,22 @@ class Bench:
             "audit_seconds": audit_seconds(self.parent, self.split, self.holdout, self.recipe),
         }
 
-    def unlearn(self, *, route: str, steering: str | None, out: str) -> dict[str, Any]:
-        """Run the route's method on the parent, with targets where references gave some."""
+    def unlearn(
+        self, *, route: str, steering: str | None, confidences: str | None, out: str
+    ) -> dict[str, Any]:
+        """Run the route's method on the parent, with targets where references gave some.
+
+        A method that ranks samples is told how sure the network was while it was trained on them.
+        """
         assert self.parent is not None
         assert self.split is not None
         known = said.table_of(steering, self.split.forget)
         aims = {} if known is None or route not in STEERED else {"targets": targets(known)}
         begins = (self.begins_with, self.split.forget.ids, [aim.tolist() for aim in aims.values()])
         going = {"resume": self.place_for(route, out, *begins)} if route in RESUMABLE else {}
-        knobs: dict[str, Any] = aims | going
+        scores = said.memorization_in(confidences, self.split.forget) if route in RANKED else None
+        ranks = {} if scores is None else {"scores": scores}
+        knobs: dict[str, Any] = aims | going | ranks
         started = time.monotonic()
         unlearned = METHODS[route](
             self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress, **knobs
@@ -138,7 +146,9 @@ class Bench:
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
             "logged": said.leave_confidences(unlearned.confidences, len(self.samples), out),
-            "made_with": circumstances(METHODS[route], self.device, **aims),
+            "made_with": circumstances(
+                METHODS[route], self.device, **aims, **dict.fromkeys(ranks, Proxy.CONFIDENCE)
+            ),
         }
 
     def audit(

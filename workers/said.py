@@ -15,7 +15,7 @@ from torch import Tensor
 from models import weights
 from models.auditing.riders import Canaries, Side
 from models.data import Samples
-from models.hardness.memorization import are_confidences
+from models.hardness.memorization import are_confidences, confidence_proxy
 from models.progress import Progress
 from models.recipe import Recipe
 from models.references import Plan, Reference, Table, plans, scored, trained
@@ -121,6 +121,14 @@ def plan_of(
 def confidences_in(path: str | None) -> dict[str, float] | None:
     """What a training told, by sample id, from a file the supervisor wrote."""
     return None if path is None else dict(json.loads(Path(path).read_text()))
+
+
+def memorization_in(path: str | None, samples: Samples) -> dict[str, float] | None:
+    """How memorized each sample is by such a file, by its id: 0..1, higher is more."""
+    told = confidences_in(path)
+    if told is None:
+        return None
+    return dict(zip(samples.ids, confidence_proxy(samples, told).tolist(), strict=True))
 
 
 def ids_in(path: str) -> list[str]:

@@ -109,8 +109,13 @@ def unlearn(desk: Desk) -> None:
             return
         route, predicted = str(job.decision["route"]), float(job.decision["retrain_seconds"])
         steering = known_scores.lay(desk, session, job, judging=False)
+        ranked = route == Route.RUM
+        confidences = (
+            known_scores.lay_confidences(desk, session, job, job.forget_set) if ranked else None
+        )
+    out = str(desk.out(route))
     try:
-        made = desk.ask("unlearn", route=route, steering=steering, out=str(desk.out(route)))
+        made = desk.ask("unlearn", route=route, steering=steering, confidences=confidences, out=out)
     except ChildFailed as failure:
         if failure.error["code"] not in INSTEAD or route == Route.RETRAIN:
             raise

@@ -33,3 +33,4 @@ METHODS: dict[str, Method] = {
 # Those that go on where they were killed, given a `resume`.
 RESUMABLE = ("hamu", "nabla_tau", "retrain", "rum")
 STEERED = ("hamu", "nabla_tau")  # those that take a target per sample, as `targets`
+RANKED = ("rum",)  # those that take a score per sample, as `scores`
