@@ -18,15 +18,15 @@ from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.fresh import trained
 from models.hardness.measure import measure
-from models.hardness.record import Proxy
 from models.progress import Progress, part
 from models.recipe import Recipe
 from models.references import spread, targets
 from models.resuming import Resume
 from models.training import best_device, evaluate
 from models.trial import Known
-from models.unlearning import METHODS, RANKED, RESUMABLE, STEERED
+from models.unlearning import METHODS, RESUMABLE
 from workers import against_retrain, said, trials
+from workers.aims import Aims
 from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
@@ -122,19 +122,13 @@ class Bench:
     def unlearn(
         self, *, route: str, steering: str | None, confidences: str | None, out: str
     ) -> dict[str, Any]:
-        """Run the route's method on the parent, with targets where references gave some.
-
-        A method that ranks samples is told how sure the network was while it was trained on them.
-        """
+        """Run the route's method on the parent, told what is known of single samples."""
         assert self.parent is not None
         assert self.split is not None
-        known = said.table_of(steering, self.split.forget)
-        aims = {} if known is None or route not in STEERED else {"targets": targets(known)}
-        begins = (self.begins_with, self.split.forget.ids, [aim.tolist() for aim in aims.values()])
+        aims = Aims.of(route, self.split.forget, steering, confidences)
+        begins = (self.begins_with, self.split.forget.ids, aims.values)
         going = {"resume": self.place_for(route, out, *begins)} if route in RESUMABLE else {}
-        scores = said.memorization_in(confidences, self.split.forget) if route in RANKED else None
-        ranks = {} if scores is None else {"scores": scores}
-        knobs: dict[str, Any] = aims | going | ranks
+        knobs: dict[str, Any] = aims.knobs | going
         started = time.monotonic()
         unlearned = METHODS[route](
             self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress, **knobs
@@ -146,9 +140,7 @@ class Bench:
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
             "logged": said.leave_confidences(unlearned.confidences, len(self.samples), out),
-            "made_with": circumstances(
-                METHODS[route], self.device, **aims, **dict.fromkeys(ranks, Proxy.CONFIDENCE)
-            ),
+            "made_with": circumstances(METHODS[route], self.device, **aims.stated),
         }
 
     def audit(

@@ -1,0 +1,32 @@
+"""What an unlearning method is told of single samples, where its route takes it and it is known."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from models.data import Samples
+from models.hardness.record import Proxy
+from models.references import targets
+from models.unlearning import RANKED, STEERED
+from workers import said
+
+
+@dataclass(frozen=True)
+class Aims:
+    """`knobs`: as the method takes them. `stated`: as a receipt states them, without the values."""
+
+    knobs: dict[str, Any]
+    stated: dict[str, Any]
+    values: list[list[float]]  # by which a run that was killed is known again
+
+    @classmethod
+    def of(cls, route: str, forget: Samples, steering: str | None, confidences: str | None) -> Self:
+        """Targets from references, or a score from what the training noted."""
+        known = said.table_of(steering, forget) if route in STEERED else None
+        if known is not None:
+            aimed = targets(known)
+            return cls({"targets": aimed}, {"targets": aimed}, [aimed.tolist()])
+        scores = said.memorization_in(confidences, forget) if route in RANKED else None
+        if scores is not None:
+            stated = {"scores": Proxy.CONFIDENCE}
+            return cls({"scores": scores}, stated, [list(scores.values())])
+        return cls({}, {}, [])
