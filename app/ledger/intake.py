@@ -179,6 +179,7 @@ def accept_all(
         committed.append(forget_sets.commitment(request.id, reached.names.of(theirs)))
         facts.append(receipts.acceptance(request, committed[-1], now=now))
     accepting.write(session, made, samples, committed, now=now)
+    take_over(session, [request for request in made if request in session])  # those that waited
     unseen = {place: theirs for place, theirs in enumerate(samples) if not made[place].erasures}
     if unseen:
         facts += ended(session, made, unseen, committed, now=now)

@@ -70,6 +70,15 @@ def test_once_verified_it_counts_with_the_samples_of_then(
     assert len(queue.rung) == 1
 
 
+def test_once_verified_who_was_trained_on_by_no_model_is_done_with(post: Call, get: Call) -> None:
+    asked = post(PATH, subject="nobody", verify_first=True)
+
+    verified = post(f"{PATH}/{asked['id']}:verify")
+
+    assert (verified["state"], verified["erasures"]) == ("completed_no_data", [])
+    assert get(f"{PATH}/{asked['id']}") == verified
+
+
 def test_it_is_verified_once(post: Call, refused: Call) -> None:
     asked = post(PATH, **ADA)
     post(f"{PATH}/{asked['id']}:verify")
