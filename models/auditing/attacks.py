@@ -54,11 +54,11 @@ class Separation:
         if noise**2 <= self.forgotten_variance:
             return self
         error = (noise**2 + self.unseen_variance) ** 0.5
-        middle = self.interval.estimate
-        half = max(z_of(confidence) * error, middle - self.interval.low)  # few samples: t is wider
-        return replace(
+        own, half = self.interval, z_of(confidence) * error
+        low, high = min(own.low, own.estimate - half), max(own.high, own.estimate + half)
+        return replace(  # of few samples its own is wider, by Student's t
             self,
-            interval=Interval(middle, middle - half, middle + half),
+            interval=Interval(own.estimate, low, high),
             forgotten_variance=noise**2,
         )
 
