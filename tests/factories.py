@@ -142,7 +142,7 @@ def make_request(
     for person in people:
         for dataset_id, theirs in datasets.ordinals_of_subject(session, key_of(person)).items():
             samples[dataset_id] = samples.get(dataset_id, Bitmap()) | theirs
-    return intake.submit(
+    request, _ = intake.submit(
         session,
         requests.Submission(
             samples=samples,
@@ -153,6 +153,7 @@ def make_request(
         ),
         now=now,
     )
+    return request
 
 
 def make_erasure(session: Session, *people: str, **request: Any) -> Erasure:

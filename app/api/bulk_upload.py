@@ -79,7 +79,7 @@ class Upload:
 
     def submit(self) -> list[DeletionRequest]:
         """Submit what was read."""
-        made = intake.submit_all(self.session, list(self.at_once.values()), now=self.now)
+        made, _ = intake.submit_all(self.session, list(self.at_once.values()), now=self.now)
         lapses_at = self.now + timedelta(days=self.settings.verify_days)
         for told in self.to_verify.values():
             made.append(

@@ -80,9 +80,9 @@ def submit_deletion_request(
     key = submissions.hashed(body.subject, settings)
 
     def produce() -> Answer:
-        request, samples = submissions.submit(session, body, settings, caller, now=now)
+        request, children = submissions.submit(session, body, settings, caller, now=now)
         submissions.ring(session, queue, request)
-        told = accepted(session, request, samples).model_dump(mode="json")
+        told = accepted(request, children).model_dump(mode="json")
         quota.spend(1)
         return 202, told
 

@@ -1,6 +1,6 @@
 """A deletion request as it is told: where it stands, what is due when, and who owes what."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app.api.derived import DerivedRead
-from app.bitmap import Bitmap
 from app.law import Law, Manner
 from app.ledger import clocks, derived, requests
 from app.ledger.clocks import Clock
+from app.ledger.derived import Child
 from app.ledger.reasons import ExtensionReason
 from app.ledger.states import ErasureState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure
@@ -89,22 +89,17 @@ class DeletionRequestRead(BaseModel):
         return cls(**{name: getattr(request, name) for name in own}, **made)
 
 
-def accepted(
-    session: Session, request: DeletionRequest, samples: Mapping[UUID, Bitmap]
-) -> DeletionRequestRead:
+def accepted(request: DeletionRequest, children: Sequence[Child]) -> DeletionRequestRead:
     """A request that has just come in: nothing can have happened to its clock yet."""
-    return reaching(session, DeletionRequestRead.of(request, Clock()), samples)
+    return reaching(DeletionRequestRead.of(request, Clock()), children)
 
 
 def shown(session: Session, request: DeletionRequest) -> DeletionRequestRead:
     """A request as it stands, with its clock and what it reaches elsewhere."""
     told = DeletionRequestRead.of(request, clocks.of(session, [request])[request.id])
-    return reaching(session, told, requests.resolved(session, request.id))
+    return reaching(told, derived.reached(session, requests.resolved(session, request.id)))
 
 
-def reaching(
-    session: Session, told: DeletionRequestRead, samples: Mapping[UUID, Bitmap]
-) -> DeletionRequestRead:
-    """The same, with the derived versions that these samples reach."""
-    children = [DerivedRead.of(child) for child in derived.reached(session, samples)]
-    return told.model_copy(update={"derived": children})
+def reaching(told: DeletionRequestRead, children: Sequence[Child]) -> DeletionRequestRead:
+    """The same, with the derived versions that its samples reach."""
+    return told.model_copy(update={"derived": [DerivedRead.of(child) for child in children]})

@@ -1,6 +1,6 @@
 """What callers submit, alone or in bulk, and how its people and samples are resolved."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -27,7 +27,8 @@ from app.errors import (
     UnknownSamples,
 )
 from app.law import NO_HOLIDAYS, Law, Manner, dates
-from app.ledger import acts, datasets, identifications, intake, marks
+from app.ledger import acts, datasets, derived, identifications, intake, marks
+from app.ledger.derived import Child
 from app.ledger.rates import QuotaSpent
 from app.ledger.requests import Submission
 from app.ledger.tables import DeletionRequest
@@ -114,11 +115,11 @@ def submit(
     caller: Caller,
     *,
     now: datetime,
-) -> tuple[DeletionRequest, Mapping[UUID, Bitmap]]:
+) -> tuple[DeletionRequest, Sequence[Child]]:
     """Take a request in, to be carried out or to be verified first.
 
-    Returns also its samples; of a subject who is to be verified none, for nobody knows yet that
-    whoever asks is that person.
+    Returns also what derived versions its samples reach; of a subject who is to be verified none,
+    for nobody knows yet that whoever asks is that person.
     """
     key = hashed(body.subject, settings)
     verifying = waits(body, settings, caller)
@@ -127,10 +128,11 @@ def submit(
     if verifying:
         lapses_at = now + timedelta(days=settings.verify_days)
         request = identifications.submit(session, told, lapses_at=lapses_at, now=now)
+        children: Sequence[Child] = derived.reached(session, told.samples)
     else:
-        request = intake.submit(session, told, now=now)
+        request, children = intake.submit(session, told, now=now)
     acts.note(session, [request.id], caller.holder, now=now)
-    return request, told.samples
+    return request, children
 
 
 def waits(body: DeletionRequestCreate, settings: Settings, caller: Caller) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, any_, bindparam, delete, func, literal, select, text
+from sqlalchemy import and_, any_, bindparam, delete, exists, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Integer
@@ -12,7 +13,9 @@ from sqlalchemy.types import Integer
 from app.bitmap import Bitmap
 from app.errors import NameTaken, UnknownDataset
 from app.ledger import entries
-from app.ledger.tables import Dataset, Sample
+from app.ledger.canary_tables import CanaryDeal
+from app.ledger.derived_tables import DerivedVersion
+from app.ledger.tables import Dataset, Model, ModelVersion, Sample
 from app.ledger.tombstone_tables import LastingTombstones, Tombstone
 from app.ledger.uniqueness import or_refuse
 
@@ -24,10 +27,19 @@ OF_SUBJECT = (
     .group_by(Sample.dataset_id)
 )
 NAMED = (
-    select(Dataset.name, func.array_agg(aggregate_order_by(Sample.sample_id, Sample.ordinal)))
+    select(
+        Dataset.name,
+        func.array_agg(aggregate_order_by(Sample.sample_id, Sample.ordinal)),
+        exists().where(CanaryDeal.model_id == Model.id, Model.dataset_id == Dataset.id),
+        exists().where(
+            DerivedVersion.version_id == ModelVersion.id,
+            ModelVersion.model_id == Model.id,
+            Model.dataset_id == Dataset.id,
+        ),
+    )
     .outerjoin(Sample, and_(Sample.dataset_id == Dataset.id, Sample.ordinal == any_(ORDINALS)))
     .where(Dataset.id == bindparam("dataset"))
-    .group_by(Dataset.name)
+    .group_by(Dataset.id)
 )
 BURY = text(
     """
@@ -129,10 +141,20 @@ def ids_of(session: Session, dataset_id: UUID, ordinals: Bitmap) -> list[str]:
     return [sample_id for sample_id in rows if sample_id is not None]
 
 
-def named(session: Session, dataset_id: UUID, ordinals: Bitmap) -> tuple[str, Sequence[str]]:
-    """The dataset's name, and what `ids_of` gives."""
-    name, ids = session.execute(NAMED, {"dataset": dataset_id, "wanted": list(ordinals)}).one()
-    return name, [sample_id for sample_id in ids if sample_id is not None]
+class Named(NamedTuple):
+    """What a dataset and some of its samples are called, and whether anything else hangs on it."""
+
+    name: str
+    sample_ids: Sequence[str]
+    dealt: bool  # some of its subjects are canaries of a model
+    derived: bool  # something was derived elsewhere from a version that was trained on it
+
+
+def named(session: Session, dataset_id: UUID, ordinals: Bitmap) -> Named:
+    """The dataset's name, what `ids_of` gives, and whether there is more to look for."""
+    wanted = {"dataset": dataset_id, "wanted": list(ordinals)}
+    name, ids, dealt, derived = session.execute(NAMED, wanted).one()
+    return Named(name, [each for each in ids if each is not None], dealt, derived)
 
 
 def everything(dataset: Dataset) -> Bitmap:

@@ -21,7 +21,7 @@ APPEND_ALL = text(
         FROM unnest(
             CAST(:kinds AS text[]), CAST(:commitments AS bytea[]), CAST(:machines AS text[]),
             CAST(:rows AS uuid[]), CAST(:revisions AS integer[]), CAST(:salts AS bytea[]),
-            CAST(:payloads AS text[])
+            CAST(:payloads AS bytea[])
         ) AS fact (kind, commitment, machine, row_id, revision, salt, payload)
     ), entered AS (
         INSERT INTO ledger_entries (id, kind, hour, commitment, machine, row_id, revision)
@@ -31,7 +31,8 @@ APPEND_ALL = text(
         INSERT INTO webhook_events (id, kind, row_id, at)
         SELECT gen_random_uuid(), kind, row_id, :now FROM told WHERE kind = ANY(:events)
     )
-    INSERT INTO ledger_payloads (entry_id, salt, payload) SELECT id, salt, payload FROM told
+    INSERT INTO ledger_payloads (entry_id, salt, payload)
+    SELECT id, salt, convert_from(payload, 'UTF8') FROM told
     """
 )
 EVENTS = [kind.value for kind in outbox.TOLD]
@@ -67,7 +68,7 @@ def append_all(session: Session, facts: Sequence[Fact], *, now: datetime) -> Non
             "rows": [fact.row_id for fact in chunk],
             "revisions": [fact.revision for fact in chunk],
             "salts": salts,
-            "payloads": [told.decode() for told in texts],
+            "payloads": texts,  # as text, each quotation mark in an array would be escaped
             "hour": hour_of(now),
             "now": now,
             "events": EVENTS,

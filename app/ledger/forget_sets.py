@@ -36,10 +36,16 @@ def commitment(owner_id: UUID, names: Iterable[Named]) -> SampleCommitment:
 
 @dataclass(frozen=True)
 class Names:
-    """The names of samples, by dataset and ordinal, and those of the datasets."""
+    """The names of samples, by dataset and ordinal, and those of the datasets.
+
+    Read along: whether subjects of these datasets are canaries, and whether something was derived
+    elsewhere from versions that were trained on them.
+    """
 
     datasets: dict[UUID, str]
     samples: dict[UUID, dict[int, str]]
+    dealt: bool
+    derived: bool
 
     def of(self, samples: Mapping[UUID, Bitmap]) -> Iterator[Named]:
         """Some of these samples by name, by dataset in the order of names, in each by ordinal."""
@@ -51,9 +57,12 @@ class Names:
 
 def names(session: Session, samples: Mapping[UUID, Bitmap]) -> Names:
     """What these samples are called, read at once."""
-    found = Names({}, {})
-    for dataset_id, ordinals in samples.items():
-        name, sample_ids = datasets.named(session, dataset_id, ordinals)
-        found.datasets[dataset_id] = name
-        found.samples[dataset_id] = dict(zip(ordinals, sample_ids, strict=True))
-    return found
+    found = {of: datasets.named(session, of, ordinals) for of, ordinals in samples.items()}
+    return Names(
+        datasets={of: named.name for of, named in found.items()},
+        samples={
+            of: dict(zip(samples[of], named.sample_ids, strict=True)) for of, named in found.items()
+        },
+        dealt=any(named.dealt for named in found.values()),
+        derived=any(named.derived for named in found.values()),
+    )

@@ -51,6 +51,7 @@ class Reach:
 
     names: Names
     published: Published
+    children: Sequence[Child]
 
 
 def samples_of_subjects(
@@ -98,16 +99,21 @@ def names_taken(
             yield place, requests.known_already()
 
 
-def submit(session: Session, submission: Submission, *, now: datetime) -> DeletionRequest:
-    """Accept a request at once."""
-    (request,) = submit_all(session, [submission], now=now)
-    return request
+def submit(
+    session: Session, submission: Submission, *, now: datetime
+) -> tuple[DeletionRequest, Sequence[Child]]:
+    """Accept a request at once. Returns also what derived versions its samples reach."""
+    (request,), children = submit_all(session, [submission], now=now)
+    return request, children
 
 
 def submit_all(
     session: Session, submissions: Sequence[Submission], *, now: datetime
-) -> list[DeletionRequest]:
-    """Accept all of these requests. Raises NameTaken where an `external_id` is not free."""
+) -> tuple[list[DeletionRequest], Sequence[Child]]:
+    """Accept all of these requests. Raises NameTaken where an `external_id` is not free.
+
+    Returns also what versions derived elsewhere their samples reach.
+    """
     samples = [each.samples for each in submissions]
     everything = union(samples)
     trainings = first_training.lock(session, everything)
@@ -120,7 +126,7 @@ def submit_all(
         insert_all(session, made)
     facts = [requests.received_fact(request, now=now) for request in made]
     accept_all(session, made, samples, reached, facts, now=now)
-    return made
+    return made, reached.children
 
 
 def accept(
@@ -145,13 +151,16 @@ def bury(
 ) -> Reach:
     """Put samples on the tombstones, and find what they lead to. The datasets are locked."""
     everything = union(samples)
+    names = forget_sets.names(session, everything)
     reached = Reach(
-        forget_sets.names(session, everything),
+        names,
         owing.published(session, everything),
+        derived.reached(session, everything) if names.derived else (),
     )
     for dataset_id, ordinals in everything.items():
         datasets.bury(session, dataset_id, ordinals, now=now)
-    canaries.leave(session, everything)
+    if names.dealt:
+        canaries.leave(session, everything)
     first_training.leave_out(session, trainings, everything, now=now)
     return reached
 
@@ -182,7 +191,7 @@ def accept_all(
     take_over(session, [request for request in made if request in session])  # those that waited
     unseen = {place: theirs for place, theirs in enumerate(samples) if not made[place].erasures}
     if unseen:
-        facts += ended(session, made, unseen, committed, now=now)
+        facts += ended(session, made, unseen, committed, reached.children, now=now)
     entries.append_all(session, facts, now=now)
     take_over(session, [*made, *accepting.owed_to(made)])
 
@@ -192,13 +201,13 @@ def ended(
     made: Sequence[DeletionRequest],
     unseen: Mapping[int, Samples],
     committed: Sequence[SampleCommitment],
+    children: Sequence[Child],
     *,
     now: datetime,
 ) -> list[Fact]:
     """End those requests, by their places, whose samples no model saw; returns what to enter."""
-    everything = union(unseen.values())
-    requests.make_sure(session, RequestState.COMPLETED_NO_DATA, everything)
-    children, facts = derived.reached(session, everything), list[Fact]()
+    requests.make_sure(session, RequestState.COMPLETED_NO_DATA, union(unseen.values()))
+    facts = list[Fact]()
     for place, theirs in unseen.items():
         reaching = derived.among(children, theirs)
         facts += completed(session, made[place], committed[place], reaching, now=now)

@@ -30,8 +30,8 @@ def take_over(session: Session, rows: Iterable[Base]) -> None:
     """
     new = []
     for row in rows:
-        for key, value in values(row).items():
-            set_committed_value(row, key, value)
+        for key in columns(type(row)):
+            set_committed_value(row, key, getattr(row, key))
         if row not in session:
             make_transient_to_detached(row)
             new.append(row)
@@ -39,5 +39,11 @@ def take_over(session: Session, rows: Iterable[Base]) -> None:
 
 
 def values(row: Base) -> dict[str, Any]:
-    """Its columns."""
-    return {column.key: getattr(row, column.key) for column in inspect(type(row)).column_attrs}
+    """What stands in its columns."""
+    return {key: getattr(row, key) for key in columns(type(row))}
+
+
+@cache
+def columns(table: type[Base]) -> tuple[str, ...]:
+    """What its columns are called."""
+    return tuple(column.key for column in inspect(table).column_attrs)

@@ -134,7 +134,7 @@ def test_its_receipt_names_the_law_and_its_dates(
 
 
 def test_what_was_decided_before_there_was_a_choice_is_under_the_gdpr(session: Session) -> None:
-    request = intake.submit(
+    request, _ = intake.submit(
         session, requests.Submission({}, None, NOW, due_at=NOW + 30 * DAY), now=NOW
     )
 

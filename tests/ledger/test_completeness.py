@@ -193,7 +193,7 @@ def ask_in_bulk(session: Session) -> RequestState:
     told = requests.Submission(
         samples=samples, subject_key=key_of("ada"), received_at=NOW, due_at=NOW + 30 * DAY
     )
-    (request,) = intake.submit_all(session, [told], now=NOW)
+    (request,), _ = intake.submit_all(session, [told], now=NOW)
     return request.state
 
 

@@ -63,7 +63,8 @@ def californian(session: Session, person: str, *, now: datetime = NOW) -> Deleti
         law=Law.CCPA,
         confirm_by=found.confirm_by,
     )
-    return intake.submit(session, submission, now=now)
+    request, _ = intake.submit(session, submission, now=now)
+    return request
 
 
 def report_of(session: Session, request: DeletionRequest) -> RequestReport:
