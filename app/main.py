@@ -88,7 +88,7 @@ def create_app(config: Settings | None = None, queue: Queue | None = None) -> Fa
     app.state.settings = config
     app.state.sessions = sessions_of(engine)
     # For what is counted whatever a route does: a statement there is a transaction.
-    app.state.counting = sessions_of(engine.execution_options(isolation_level="AUTOCOMMIT"))
+    app.state.counting = engine.execution_options(isolation_level="AUTOCOMMIT")
     app.state.opendsr = faces.Opendsr.of(config)
     app.state.store = Store(config.store)
     app.state.queue = queue or CeleryQueue(config.redis_url)

@@ -64,7 +64,7 @@ def lapse(station: Station) -> None:
     """End requests whose person was not identified in time, and drop allowances that are whole."""
     now = station.clock()
     with transaction(station.sessions) as session:
-        rates.forget(session, now=now)
+        rates.forget(session.connection(), now=now)
         late = identifications.overdue(session, now=now, limit=SHREDDED_AT_ONCE)
     for request_id in late:
         with transaction(station.sessions) as session:

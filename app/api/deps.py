@@ -3,27 +3,49 @@
 What does not wait for anything is `async`: FastAPI calls the rest in a thread, a hop for each.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated
 
+from anyio import CancelScope, CapacityLimiter, to_thread
 from fastapi import Depends, Query, Request
 from sqlalchemy.orm import Session
 
 from app import clock
 from app.config import Settings
-from app.db import transaction
 from app.queue import Queue
 from app.store import Store
 
 IN_MEMORY = 1 << 20
 
 
-def get_session(request: Request) -> Iterator[Session]:
-    """One request is one transaction."""
-    with transaction(request.app.state.sessions) as session:
+async def get_session(request: Request) -> AsyncIterator[Session]:
+    """One request is one transaction. It says nothing to the database before its first statement,
+    so only its end has to wait in a thread."""
+    session: Session = request.app.state.sessions()
+    try:
         yield session
+    except BaseException:
+        await ended(session.close)
+        raise
+    await ended(partial(commit, session))
+
+
+async def ended(end: Callable[[], None]) -> None:
+    """End a transaction, also where the caller is gone: a connection must come back to the pool.
+
+    Its thread is none of those that routes run in: they may all wait for connections.
+    """
+    with CancelScope(shield=True):
+        await to_thread.run_sync(end, limiter=CapacityLimiter(1))
+
+
+def commit(session: Session) -> None:
+    """Commit, or roll back where that is refused."""
+    with session:
+        session.commit()
 
 
 async def get_queue(request: Request) -> Queue:

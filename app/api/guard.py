@@ -1,15 +1,13 @@
 """Stands before every route: who calls, may they do this, and not too often."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from ipaddress import ip_address
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from app.api import scopes
@@ -24,15 +22,13 @@ from app.auth import (
     Unauthorized,
 )
 from app.config import Settings
-from app.db import transaction
 from app.ledger import api_keys, rates
-from app.ledger.key_tables import ApiKey
+from app.ledger.api_keys import Known
 from app.ledger.rates import Allowance, QuotaSpent, RateLimited, Standing
 from app.webhook_signing import pepper_of
 
 DAY = 24 * 3600  # seconds
 HOW = "send a key as `Authorization: Bearer lac_…`; `lacuna api-keys create` makes one"
-Short = Callable[[], AbstractContextManager[Session]]
 
 
 class OnlyFromHere(Forbidden):
@@ -51,25 +47,18 @@ class Caller:
     request_id: UUID | None = None  # of a person's token
 
 
-async def get_short(request: Request) -> Short:
-    """Statements beside the route's transaction, each its own: no refusal takes them back."""
-    return partial(transaction, request.app.state.counting)
-
-
-ShortDep = Annotated[Short, Depends(get_short)]
-
-
-def guard(request: Request, short: ShortDep, now: NowDep) -> None:
+def guard(request: Request, now: NowDep) -> None:
     """Let a caller through to a route, or refuse; the application asks it before every route."""
     settings: Settings = request.app.state.settings
+    counting: Engine = request.app.state.counting
     route = f"{request.method} {request.scope['route'].path}"
     if route in scopes.UNGUARDED:
         return
-    with short() as session:
-        caller = recognised(session, request, settings, now=now)
+    with counting.connect() as connection:
+        caller = recognised(connection, request, settings, now=now)
         if isinstance(caller, Unauthorized) and route in scopes.PUBLIC:
             caller = Caller(name=address(request), scopes=frozenset())
-        count(session, request, caller, settings, now=now)
+        count(connection, request, caller, settings, now=now)
     if isinstance(caller, Unauthorized):
         raise caller
     admit(caller, route, request.path_params.get("request_id"))
@@ -77,12 +66,12 @@ def guard(request: Request, short: ShortDep, now: NowDep) -> None:
 
 
 def recognised(
-    session: Session, request: Request, settings: Settings, *, now: datetime
+    connection: Connection, request: Request, settings: Settings, *, now: datetime
 ) -> Caller | Unauthorized:
     """Whose key it is; else the refusal, which is raised only after the call was counted."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        key = api_keys.find(session, text.strip(), pepper=pepper_of(settings), now=now)
+        key = api_keys.find(connection, text.strip(), pepper=pepper_of(settings), now=now)
         return of_key(key) if key else BadApiKey(f"this key is not valid; {HOW}")
     if settings.access is Auth.REQUIRED:
         return Unauthorized(HOW)
@@ -90,7 +79,7 @@ def recognised(
     return Caller(name=address(request), scopes=frozenset(Scope))
 
 
-def of_key(key: ApiKey) -> Caller:
+def of_key(key: Known) -> Caller:
     return Caller(
         name=str(key.holder),
         scopes=frozenset(map(Scope, key.scopes)),
@@ -115,7 +104,7 @@ def refuse_strangers(host: str) -> None:
 
 
 def count(
-    session: Session,
+    connection: Connection,
     request: Request,
     caller: Caller | Unauthorized,
     settings: Settings,
@@ -127,7 +116,7 @@ def count(
         return
     name = caller.name if isinstance(caller, Caller) else address(request)
     allowance = Allowance(settings.rate_limit, seconds=60.0)
-    standing = rates.spend(session, f"calls {name}", allowance, now=now)
+    standing = rates.spend(connection, f"calls {name}", allowance, now=now)
     request.state.rate = headers(allowance, standing)
     if not standing.granted:
         raise RateLimited(
@@ -177,12 +166,16 @@ class Quota:
     def spend(self, count: int) -> None:
         """Take so many deletion requests from the caller's quota. Raises QuotaSpent."""
         if self.per_day and count:
-            self.require(rates.spend(self.session, *self.account, cost=count, now=self.now))
+            self.require(
+                rates.spend(self.session.connection(), *self.account, cost=count, now=self.now)
+            )
 
     def look(self, count: int) -> None:
         """Raise QuotaSpent if so many are not left, before the work is done; takes nothing."""
         if self.per_day and count:
-            self.require(rates.left(self.session, *self.account, cost=count, now=self.now))
+            self.require(
+                rates.left(self.session.connection(), *self.account, cost=count, now=self.now)
+            )
 
     @property
     def account(self) -> tuple[str, Allowance]:

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from app.ledger.log_tables import SampleCommitment
 from app.ledger.requests import Samples
@@ -48,7 +47,7 @@ END = text(
 
 
 def write(
-    session: Session,
+    connection: Connection,
     made: Sequence[DeletionRequest],
     samples: Sequence[Samples],
     committed: Sequence[SampleCommitment],
@@ -79,12 +78,12 @@ def write(
         "due": [each.due_at for each in owed],
         "now": now,
     }
-    session.connection().execute(ACCEPT, values)
+    connection.execute(ACCEPT, values)
 
 
-def end(session: Session, ids: Sequence[UUID], *, now: datetime) -> None:
+def end(connection: Connection, ids: Sequence[UUID], *, now: datetime) -> None:
     """Write that accepted requests are completed, for no model saw their samples."""
-    session.connection().execute(END, {"ids": list(ids), "finished_at": now})
+    connection.execute(END, {"ids": list(ids), "finished_at": now})
 
 
 def owed_to(made: Iterable[DeletionRequest]) -> list[Erasure]:

@@ -3,9 +3,10 @@
 import hmac
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app import auth
@@ -13,6 +14,25 @@ from app.auth import ApiKeyEnded, Scope, UnknownApiKey
 from app.evidence.canonical import Json
 from app.ledger import entries
 from app.ledger.key_tables import ApiKey
+
+
+class Known(NamedTuple):
+    """What a call needs to know of the key that it came with; read without the session."""
+
+    id: UUID
+    digest: bytes
+    scopes: list[Any]
+    request_id: UUID | None
+    holder: UUID
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+# Built once: every call with a key asks it.
+OF_PREFIX = select(*(getattr(ApiKey, name) for name in Known._fields)).where(
+    ApiKey.prefix == bindparam("prefix")
+)
 
 
 def create(
@@ -56,21 +76,22 @@ def create(
     return key, text
 
 
-def find(session: Session, text: str, *, pepper: str, now: datetime) -> ApiKey | None:
+def find(connection: Connection, text: str, *, pepper: str, now: datetime) -> Known | None:
     """The key of this text, if it is valid now. That it was used is noted to the hour."""
     prefix = auth.prefix(text)
-    key = prefix and session.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
-    if not key or not hmac.compare_digest(key.digest, auth.digest(text, pepper)):
+    row = prefix and connection.execute(OF_PREFIX, {"prefix": prefix}).one_or_none()
+    if not row or not hmac.compare_digest(row.digest, auth.digest(text, pepper)):
         return None
+    key = Known(*row)
     if ended(key, now=now):
         return None
     hour = now.replace(minute=0, second=0, microsecond=0)
     if key.last_used_at is None or key.last_used_at < hour:
-        session.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_at=hour))
+        connection.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_at=hour))
     return key
 
 
-def ended(key: ApiKey, *, now: datetime) -> bool:
+def ended(key: ApiKey | Known, *, now: datetime) -> bool:
     """Whether it opens nothing any more."""
     return key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now)
 

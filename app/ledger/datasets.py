@@ -1,6 +1,6 @@
 """Datasets: which samples exist, whose they are, and which of them were forgotten."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -47,12 +47,6 @@ BURY = text(
     SELECT :dataset, unnest(CAST(:wanted AS integer[])), :now ON CONFLICT DO NOTHING
     """
 )
-SHARE_LOCK = (
-    select(Dataset.id)
-    .where(Dataset.id.in_(bindparam("wanted", expanding=True)))
-    .order_by(Dataset.id)
-    .with_for_update(read=True, key_share=True)
-)
 
 
 def create(session: Session, name: str, *, now: datetime) -> Dataset:
@@ -96,7 +90,7 @@ def subject_counts(session: Session, *dataset_ids: UUID) -> dict[UUID, int]:
 
 def ordinals_of_subject(session: Session, subject_key: bytes) -> dict[UUID, Bitmap]:
     """By dataset: the samples that belong to a subject."""
-    rows = session.execute(OF_SUBJECT, {"subject_key": subject_key})
+    rows = session.connection().execute(OF_SUBJECT, {"subject_key": subject_key})
     return {dataset_id: Bitmap(ordinals) for dataset_id, ordinals in rows}
 
 
@@ -153,7 +147,7 @@ class Named(NamedTuple):
 def named(session: Session, dataset_id: UUID, ordinals: Bitmap) -> Named:
     """The dataset's name, what `ids_of` gives, and whether there is more to look for."""
     wanted = {"dataset": dataset_id, "wanted": list(ordinals)}
-    name, ids, dealt, derived = session.execute(NAMED, wanted).one()
+    name, ids, dealt, derived = session.connection().execute(NAMED, wanted).one()
     return Named(name, [each for each in ids if each is not None], dealt, derived)
 
 
@@ -171,7 +165,9 @@ def tombstones(session: Session, dataset_id: UUID) -> Bitmap:
 
 def bury(session: Session, dataset_id: UUID, ordinals: Bitmap, *, now: datetime) -> None:
     """Put samples on the dataset's tombstones; those that lie there already keep their date."""
-    session.execute(BURY, {"dataset": dataset_id, "wanted": list(ordinals), "now": now})
+    session.connection().execute(
+        BURY, {"dataset": dataset_id, "wanted": list(ordinals), "now": now}
+    )
 
 
 def unbury(session: Session, dataset_id: UUID, ordinals: Bitmap) -> None:
@@ -197,11 +193,6 @@ def buried_for_good(session: Session, dataset_id: UUID) -> Bitmap:
     """The samples that no cancelled request takes off the tombstones any more."""
     known = session.get(LastingTombstones, dataset_id)
     return Bitmap() if known is None else known.samples
-
-
-def share_lock(session: Session, dataset_ids: Iterable[UUID]) -> None:
-    """Until this transaction ends, no version trained on these datasets can be published."""
-    session.execute(SHARE_LOCK, {"wanted": list(dataset_ids)})
 
 
 def lock(session: Session, *dataset_ids: UUID) -> None:

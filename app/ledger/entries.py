@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from app.evidence.canonical import SALT_SIZE, Json, canonical, commitment_to_bytes
@@ -55,7 +55,7 @@ def enter(session: Session, fact: Fact, *, now: datetime) -> None:
     append(session, now=now, **vars(fact))
 
 
-def append_all(session: Session, facts: Sequence[Fact], *, now: datetime) -> None:
+def append_all(connection: Connection, facts: Sequence[Fact], *, now: datetime) -> None:
     """State facts as `append` does, by one statement and not through the session."""
     for start in range(0, len(facts), CHUNK):
         chunk = facts[start : start + CHUNK]
@@ -73,7 +73,7 @@ def append_all(session: Session, facts: Sequence[Fact], *, now: datetime) -> Non
             "now": now,
             "events": EVENTS,
         }
-        session.connection().execute(APPEND_ALL, values)
+        connection.execute(APPEND_ALL, values)
 
 
 def hour_of(now: datetime) -> datetime:

@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
@@ -28,18 +28,25 @@ from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job, Model
 from app.ledger.transitions import move
 
-# Built once: every deletion request asks it, and mostly there are none.
-UNDER_WAY = (
-    select(Job.id)
-    .join(Model, Model.id == Job.model_id)
-    .where(
-        Model.dataset_id.in_(bindparam("datasets", expanding=True)),
-        Job.kind == JobKind.TRAIN,
-        Job.state.in_(ACTIVE_JOB_STATES),
+# Every deletion request asks it, and mostly there are none. That datasets come after trainings is
+# said by the condition, which has to be known before any of their rows is locked.
+HOLD = text(
+    """
+    WITH trainings AS MATERIALIZED (
+        SELECT jobs.id FROM jobs JOIN models ON models.id = jobs.model_id
+        WHERE models.dataset_id = ANY(:datasets) AND jobs.kind = :kind
+            AND jobs.state = ANY(:active)
+        ORDER BY jobs.id FOR UPDATE OF jobs
+    ), held AS MATERIALIZED (
+        SELECT id FROM datasets
+        WHERE id = ANY(:datasets) AND (SELECT count(*) FROM trainings) >= 0
+        ORDER BY id FOR KEY SHARE
     )
-    .order_by(Job.id)
-    .with_for_update(of=Job)
+    SELECT trainings.id FROM (SELECT count(*) FROM held) AS counted
+    JOIN trainings ON true
+    """
 )
+ACTIVE = [state.value for state in ACTIVE_JOB_STATES]
 
 
 def queue(session: Session, line: Model, *, now: datetime, lot: Random = LOT) -> Job:
@@ -61,13 +68,15 @@ def queue(session: Session, line: Model, *, now: datetime, lot: Random = LOT) ->
     return job
 
 
-def lock(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Job]:
-    """The trainings of first versions on these datasets, locked: before the datasets are.
+def hold(session: Session, dataset_ids: Iterable[UUID]) -> Sequence[Job]:
+    """Until this transaction ends, no version trained on these datasets can be published.
 
-    Whoever publishes one holds the job and then locks its dataset.
+    Locks the trainings of first versions on them, which are returned, and then the datasets:
+    whoever publishes one holds the job and then locks its dataset.
     """
     session.flush()
-    ids = session.connection().scalars(UNDER_WAY, {"datasets": list(dataset_ids)}).all()
+    wanted = {"datasets": list(dataset_ids), "kind": JobKind.TRAIN.value, "active": ACTIVE}
+    ids = session.connection().scalars(HOLD, wanted).all()
     if not ids:
         return []
     return session.scalars(

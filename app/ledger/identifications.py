@@ -43,8 +43,8 @@ def confirm(session: Session, request_id: UUID, *, now: datetime) -> DeletionReq
     samples = requests.resolved(session, request_id)
     if not samples and known.subject_key is not None:
         samples = datasets.ordinals_of_subject(session, known.subject_key)
-    trainings = first_training.lock(session, samples)
-    datasets.share_lock(session, samples)  # before the request, as wherever both are locked
+    # Before the request, as wherever both are locked.
+    trainings = first_training.hold(session, samples)
     request = requests.get(session, request_id, lock=True)
     if request.state is not RequestState.VERIFYING:
         raise IllegalTransition(f"the request is {request.state}; it waits for no verification")

@@ -116,14 +116,13 @@ def submit_all(
     """
     samples = [each.samples for each in submissions]
     everything = union(samples)
-    trainings = first_training.lock(session, everything)
-    datasets.share_lock(session, everything)
+    trainings = first_training.hold(session, everything)
     reached = bury(session, samples, trainings, now=now)
     made = [requests.row(each) for each in submissions]
     named = any(request.external_id is not None for request in made)
     # Only an outside id can clash; without one there is nothing to roll back to.
     with or_refuse(session, requests.known_already()) if named else nullcontext():
-        insert_all(session, made)
+        insert_all(session.connection(), made)
     facts = [requests.received_fact(request, now=now) for request in made]
     accept_all(session, made, samples, reached, facts, now=now)
     return made, reached.children
@@ -187,12 +186,13 @@ def accept_all(
         facts += owe(request, lines, now=now)
         committed.append(forget_sets.commitment(request.id, reached.names.of(theirs)))
         facts.append(receipts.acceptance(request, committed[-1], now=now))
-    accepting.write(session, made, samples, committed, now=now)
+    connection = session.connection()  # asked for once: the session looks it up each time
+    accepting.write(connection, made, samples, committed, now=now)
     take_over(session, [request for request in made if request in session])  # those that waited
     unseen = {place: theirs for place, theirs in enumerate(samples) if not made[place].erasures}
     if unseen:
         facts += ended(session, made, unseen, committed, reached.children, now=now)
-    entries.append_all(session, facts, now=now)
+    entries.append_all(connection, facts, now=now)
     take_over(session, [*made, *accepting.owed_to(made)])
 
 
@@ -211,7 +211,7 @@ def ended(
     for place, theirs in unseen.items():
         reaching = derived.among(children, theirs)
         facts += completed(session, made[place], committed[place], reaching, now=now)
-    accepting.end(session, [made[place].id for place in unseen], now=now)
+    accepting.end(session.connection(), [made[place].id for place in unseen], now=now)
     return facts
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from sqlalchemy import delete, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, delete, select, text
 
 from app.errors import ServiceError
 from app.ledger.key_tables import RateBucket
@@ -71,29 +70,29 @@ class Standing:
 
 
 def spend(
-    session: Session, caller: str, allowance: Allowance, *, cost: int = 1, now: datetime
+    connection: Connection, caller: str, allowance: Allowance, *, cost: int = 1, now: datetime
 ) -> Standing:
     """Take so many from a caller's allowance, all of them or none."""
     used, limit = allowance.each * cost, now + timedelta(seconds=allowance.seconds)
     if cost > allowance.burst:
         return Standing(granted=False, left=0, seconds=ceil(allowance.seconds))
     told = {"caller": caller, "now": now, "used": used, "limit": limit}
-    empty_at = session.scalar(FILL, told | {"absurd": allowance.absurd(now)})
+    empty_at = connection.scalar(FILL, told | {"absurd": allowance.absurd(now)})
     if empty_at is not None:
         return Standing(
             granted=True,
             left=int((limit - empty_at) / allowance.each),
             seconds=ceil((empty_at - now).total_seconds()),
         )
-    return left(session, caller, allowance, cost=cost, now=now)
+    return left(connection, caller, allowance, cost=cost, now=now)
 
 
 def left(
-    session: Session, caller: str, allowance: Allowance, *, cost: int, now: datetime
+    connection: Connection, caller: str, allowance: Allowance, *, cost: int, now: datetime
 ) -> Standing:
     """Whether so many would be granted, and what is left of the allowance; takes nothing."""
     used, limit = allowance.each * cost, now + timedelta(seconds=allowance.seconds)
-    known = session.scalar(
+    known = connection.scalar(
         select(RateBucket.empty_at).where(
             RateBucket.caller == caller, RateBucket.empty_at < allowance.absurd(now)
         )
@@ -107,6 +106,6 @@ def left(
     )
 
 
-def forget(session: Session, *, now: datetime) -> None:
+def forget(connection: Connection, *, now: datetime) -> None:
     """Drop the rows of callers who have their whole allowance again."""
-    session.execute(delete(RateBucket).where(RateBucket.empty_at <= now))
+    connection.execute(delete(RateBucket).where(RateBucket.empty_at <= now))

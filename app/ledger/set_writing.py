@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, insert, inspect
+from sqlalchemy import Connection, Insert, insert, inspect
 from sqlalchemy.orm import Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.db import Base
 
 
-def insert_all(session: Session, rows: Sequence[Base]) -> None:
+def insert_all(connection: Connection, rows: Sequence[Base]) -> None:
     """Write rows of one table that the session does not hold; ids and states are given."""
     if rows:
-        session.connection().execute(inserted(type(rows[0])), [values(row) for row in rows])
+        connection.execute(inserted(type(rows[0])), [values(row) for row in rows])
 
 
 @cache

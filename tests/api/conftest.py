@@ -5,15 +5,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.api import deps, guard
+from app.api import deps
 from app.auth import Auth
 from app.config import Settings
 from app.main import create_app
@@ -63,7 +65,7 @@ def app(configured: Settings, session: Session, queue: FakeQueue, clock: Clock) 
     )
 
     @contextmanager
-    def short() -> Iterator[Session]:
+    def transaction() -> Iterator[Session]:
         session.commit()  # what the test wrote so far is there, whatever becomes of the request
         with (
             Session(
@@ -73,12 +75,17 @@ def app(configured: Settings, session: Session, queue: FakeQueue, clock: Clock) 
         ):
             yield its_own
 
+    @contextmanager
+    def counting() -> Iterator[Connection]:
+        with transaction() as its_own:
+            yield its_own.connection()
+
     def get_session() -> Iterator[Session]:
-        with short() as its_own:
+        with transaction() as its_own:
             yield its_own
 
     app.dependency_overrides[deps.get_session] = get_session
-    app.dependency_overrides[guard.get_short] = lambda: short
+    app.state.counting = SimpleNamespace(connect=counting)
     app.dependency_overrides[deps.get_now] = lambda: clock.now
     return app
 

@@ -124,7 +124,8 @@ def test_many_submissions_at_once_need_one_connection_each(
     settings = {"database_url": fresh_database, "rate_limit": 0, "requests_per_day": 1000}
     app = create_app(configured.model_copy(update=settings), FakeQueue())
     one = connect(fresh_database, pool_size=1, max_overflow=0, pool_timeout=5)
-    app.state.sessions = app.state.counting = sessions_of(one)
+    app.state.sessions = sessions_of(one)
+    app.state.counting = one.execution_options(isolation_level="AUTOCOMMIT")
 
     def submit(place: int) -> int:
         return http.post("/v1/deletion-requests", json={"subject": f"p{place}"}).status_code

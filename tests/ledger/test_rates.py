@@ -14,7 +14,7 @@ MINUTE = Allowance(burst=3, seconds=60.0)
 
 def granted(session: Session, now: datetime) -> int:
     """How many of five are granted at this moment."""
-    return sum(rates.spend(session, "ada", MINUTE, now=now).granted for _ in range(5))
+    return sum(rates.spend(session.connection(), "ada", MINUTE, now=now).granted for _ in range(5))
 
 
 def test_a_burst_is_granted_and_comes_back_with_time(session: Session) -> None:
@@ -30,7 +30,7 @@ def test_a_clock_that_is_set_back_far_leaves_the_allowance_whole(
     granted(session, NOW)
     before = NOW - timedelta(seconds=set_back)
 
-    told = rates.left(session, "ada", MINUTE, cost=1, now=before)
+    told = rates.left(session.connection(), "ada", MINUTE, cost=1, now=before)
 
     assert (told.granted, told.left) == (left > 0, left)
     assert granted(session, before) == left
