@@ -28,7 +28,7 @@ ENV LACUNA_AUTH=required
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD \
     ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-CMD ["python", "-m", "uvicorn", "app.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-proxy-headers"]
+CMD ["python", "-m", "uvicorn", "app.serving:serve", "--factory", "--host", "0.0.0.0", "--port", "8000", "--no-proxy-headers"]
 
 
 FROM base AS worker

@@ -33,6 +33,7 @@ from app.ledger import datasets, imports, model_lines, versions
 from app.ledger.imports import Row
 from app.ledger.policy import Policy
 from app.main import create_app
+from app.serving import settle
 from app.subjects import subject_key
 from benchmarks.bare_intake import bare
 from benchmarks.sequencer import database
@@ -119,11 +120,11 @@ def grown(sessions: sessionmaker[Session], samples: int) -> tuple[World, float]:
             manifest={},
             now=now,
         )
-    settle(sessions)
+    vacuum(sessions)
     return World(dataset.id, line.id), theirs / ours
 
 
-def settle(sessions: sessionmaker[Session]) -> None:
+def vacuum(sessions: sessionmaker[Session]) -> None:
     """Let the database finish what an import leaves behind, as it does in minutes by itself."""
     engine = sessions.kw["bind"].execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -157,6 +158,7 @@ def service(sessions: sessionmaker[Session]) -> Iterator[TestClient]:
             data_dir=Path(folder), database_url=url, pepper=PEPPER, rate_limit=10**6
         )
         with TestClient(create_app(settings, Silent())) as http:
+            settle()  # as in a process of its own; the bare route has it also
             yield http
 
 

@@ -1,7 +1,10 @@
 """Stands before every route: who calls, may they do this, and not too often."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from ipaddress import ip_address
 from typing import Annotated
 from uuid import UUID
@@ -27,6 +30,7 @@ from app.ledger.api_keys import Known
 from app.ledger.rates import Allowance, QuotaSpent, RateLimited, Standing
 from app.webhook_signing import pepper_of
 
+Ask = Callable[[], Connection]
 DAY = 24 * 3600  # seconds
 HOW = "send a key as `Authorization: Bearer lac_…`; `lacuna api-keys create` makes one"
 
@@ -54,11 +58,12 @@ def guard(request: Request, now: NowDep) -> None:
     route = f"{request.method} {request.scope['route'].path}"
     if route in scopes.UNGUARDED:
         return
-    with counting.connect() as connection:
-        caller = recognised(connection, request, settings, now=now)
+    with ExitStack() as opened:
+        ask = cache(lambda: opened.enter_context(counting.connect()))  # only if there is a question
+        caller = recognised(ask, request, settings, now=now)
         if isinstance(caller, Unauthorized) and route in scopes.PUBLIC:
             caller = Caller(name=address(request), scopes=frozenset())
-        count(connection, request, caller, settings, now=now)
+        count(ask, request, caller, settings, now=now)
     if isinstance(caller, Unauthorized):
         raise caller
     admit(caller, route, request.path_params.get("request_id"))
@@ -66,12 +71,12 @@ def guard(request: Request, now: NowDep) -> None:
 
 
 def recognised(
-    connection: Connection, request: Request, settings: Settings, *, now: datetime
+    ask: Ask, request: Request, settings: Settings, *, now: datetime
 ) -> Caller | Unauthorized:
     """Whose key it is; else the refusal, which is raised only after the call was counted."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        key = api_keys.find(connection, text.strip(), pepper=pepper_of(settings), now=now)
+        key = api_keys.find(ask(), text.strip(), pepper=pepper_of(settings), now=now)
         return of_key(key) if key else BadApiKey(f"this key is not valid; {HOW}")
     if settings.access is Auth.REQUIRED:
         return Unauthorized(HOW)
@@ -104,7 +109,7 @@ def refuse_strangers(host: str) -> None:
 
 
 def count(
-    connection: Connection,
+    ask: Ask,
     request: Request,
     caller: Caller | Unauthorized,
     settings: Settings,
@@ -116,7 +121,7 @@ def count(
         return
     name = caller.name if isinstance(caller, Caller) else address(request)
     allowance = Allowance(settings.rate_limit, seconds=60.0)
-    standing = rates.spend(connection, f"calls {name}", allowance, now=now)
+    standing = rates.spend(ask(), f"calls {name}", allowance, now=now)
     request.state.rate = headers(allowance, standing)
     if not standing.granted:
         raise RateLimited(

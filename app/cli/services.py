@@ -20,7 +20,7 @@ NO_LOG_KEY = {"LACUNA_LOG_KEY": ""}
 def api(*, host: str, port: int) -> tuple[str, ...]:
     """The HTTP front end. An event stream that stays open does not keep it from stopping."""
     return (
-        *("-m", "uvicorn", "app.main:create_app", "--factory", "--app-dir", str(HOME)),
+        *("-m", "uvicorn", "app.serving:serve", "--factory", "--app-dir", str(HOME)),
         *("--host", host, "--port", str(port), "--timeout-graceful-shutdown", "3"),
         "--no-proxy-headers",  # else a header would say whom a rate limit counts
     )

@@ -15,7 +15,7 @@ from app.errors import NameTaken, UnknownDataset
 from app.ledger import entries
 from app.ledger.canary_tables import CanaryDeal
 from app.ledger.derived_tables import DerivedVersion
-from app.ledger.tables import Dataset, Model, ModelVersion, Sample
+from app.ledger.tables import Dataset, Sample
 from app.ledger.tombstone_tables import LastingTombstones, Tombstone
 from app.ledger.uniqueness import or_refuse
 
@@ -30,12 +30,8 @@ NAMED = (
     select(
         Dataset.name,
         func.array_agg(aggregate_order_by(Sample.sample_id, Sample.ordinal)),
-        exists().where(CanaryDeal.model_id == Model.id, Model.dataset_id == Dataset.id),
-        exists().where(
-            DerivedVersion.version_id == ModelVersion.id,
-            ModelVersion.model_id == Model.id,
-            Model.dataset_id == Dataset.id,
-        ),
+        exists().select_from(CanaryDeal),
+        exists().select_from(DerivedVersion),
     )
     .outerjoin(Sample, and_(Sample.dataset_id == Dataset.id, Sample.ordinal == any_(ORDINALS)))
     .where(Dataset.id == bindparam("dataset"))
@@ -136,19 +132,19 @@ def ids_of(session: Session, dataset_id: UUID, ordinals: Bitmap) -> list[str]:
 
 
 class Named(NamedTuple):
-    """What a dataset and some of its samples are called, and whether anything else hangs on it."""
+    """What a dataset and some of its samples are called, and what has to be looked for at all."""
 
     name: str
     sample_ids: Sequence[str]
-    dealt: bool  # some of its subjects are canaries of a model
-    derived: bool  # something was derived elsewhere from a version that was trained on it
+    canaries: bool  # of any model
+    derived: bool  # any version was, elsewhere
 
 
 def named(session: Session, dataset_id: UUID, ordinals: Bitmap) -> Named:
     """The dataset's name, what `ids_of` gives, and whether there is more to look for."""
     wanted = {"dataset": dataset_id, "wanted": list(ordinals)}
-    name, ids, dealt, derived = session.connection().execute(NAMED, wanted).one()
-    return Named(name, [each for each in ids if each is not None], dealt, derived)
+    name, ids, canaries, derived = session.connection().execute(NAMED, wanted).one()
+    return Named(name, [each for each in ids if each is not None], canaries, derived)
 
 
 def everything(dataset: Dataset) -> Bitmap:

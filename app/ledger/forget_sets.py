@@ -38,13 +38,12 @@ def commitment(owner_id: UUID, names: Iterable[Named]) -> SampleCommitment:
 class Names:
     """The names of samples, by dataset and ordinal, and those of the datasets.
 
-    Read along: whether subjects of these datasets are canaries, and whether something was derived
-    elsewhere from versions that were trained on them.
+    Read along: whether there are canaries at all, and versions derived elsewhere.
     """
 
     datasets: dict[UUID, str]
     samples: dict[UUID, dict[int, str]]
-    dealt: bool
+    canaries: bool
     derived: bool
 
     def of(self, samples: Mapping[UUID, Bitmap]) -> Iterator[Named]:
@@ -63,6 +62,6 @@ def names(session: Session, samples: Mapping[UUID, Bitmap]) -> Names:
         samples={
             of: dict(zip(samples[of], named.sample_ids, strict=True)) for of, named in found.items()
         },
-        dealt=any(named.dealt for named in found.values()),
+        canaries=any(named.canaries for named in found.values()),
         derived=any(named.derived for named in found.values()),
     )

@@ -158,7 +158,7 @@ def bury(
     )
     for dataset_id, ordinals in everything.items():
         datasets.bury(session, dataset_id, ordinals, now=now)
-    if names.dealt:
+    if names.canaries:
         canaries.leave(session, everything)
     first_training.leave_out(session, trainings, everything, now=now)
     return reached

@@ -30,11 +30,15 @@ def take_over(session: Session, rows: Iterable[Base]) -> None:
     """
     new = []
     for row in rows:
+        if row in session:
+            for key in columns(type(row)):
+                set_committed_value(row, key, getattr(row, key))
+            continue
         for key in columns(type(row)):
-            set_committed_value(row, key, getattr(row, key))
-        if row not in session:
-            make_transient_to_detached(row)
-            new.append(row)
+            if key not in vars(row):  # or it would be asked for
+                set_committed_value(row, key, None)
+        make_transient_to_detached(row)
+        new.append(row)
     session.add_all(new)
 
 

@@ -12,7 +12,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.bitmap import Bitmap
 from app.db import transaction
 from app.errors import IllegalTransition
-from app.ledger import batching, datasets, identifications, jobs, publishing, requests, worker_modes
+from app.ledger import (
+    batching,
+    datasets,
+    first_training,
+    identifications,
+    jobs,
+    publishing,
+    requests,
+    worker_modes,
+)
 from app.ledger.jobs import LeaseLost
 from app.ledger.log_tables import LedgerEntry
 from app.ledger.states import ErasureState, JobState, RequestState
@@ -107,6 +116,18 @@ def test_a_request_after_a_publication_finds_the_version(
         request = requests.get(session, asking.result(SOON))
         assert request.state is RequestState.ACCEPTED
     nothing_is_left_over(sessions)
+
+
+def test_a_dataset_is_held_where_nothing_trains(sessions: Sessions, background: Background) -> None:
+    with transaction(sessions) as session:
+        dataset_id = make_dataset(session).id
+
+    with transaction(sessions) as asking:
+        assert not first_training.hold(asking, [dataset_id])
+        publication = background(lambda session: datasets.lock(session, dataset_id))
+        assert waits(publication)
+
+    publication.result(SOON)
 
 
 def test_of_two_who_confirm_a_request_at_once_one_is_told_that_it_is_too_late(
