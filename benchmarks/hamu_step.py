@@ -1,8 +1,8 @@
 """What a HAMU step costs over its floor: two plain forward-backward passes of the same batches.
 
-Per network the two are timed in turns, in seconds of the processor (on a GPU: of the wall), and the
-median ratio of the rounds is shown with its quartiles. A step's own price is that of so many steps
-less that of fewer, so that what is done once for a run does not count.
+Per network the two take turns, and each step is timed by itself, in seconds of the processor (on a
+GPU: of the wall). A round's ratio is that of the two medians; shown is the median of the rounds,
+with its quartiles. What is done once for a run does not count.
 
     python -m benchmarks.hamu_step
 """
@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any
 
 import torch
@@ -21,23 +22,21 @@ from torch import Tensor, nn
 
 from benchmarks.unlearning import cifar, clock
 from models.data import Holdout, Samples, Split
-from models.progress import silent
 from models.recipe import Classifier
 from models.training import Schedule, device_of
 from models.unlearning.hamu import hamu
 
 RESULTS = Path(__file__).parent / "results" / "hamu_step.txt"
-FEW, MANY, BATCH = 3, 13, 256
+STEPS, WARM, BATCH = 12, 2, 256  # in each round; how many of them are not counted
 STEPPING: dict[str, Any] = {
     "seed": 0,
-    "progress": silent,
     "aim": "ascent",
     "share": 0.5,
     "rate": 1e-6,
     "most_rate": 1e-6,
     "trust": False,
     "mending": 0,
-    "patience": MANY + 1,
+    "patience": STEPS + 1,
     "batch_size": BATCH,
     "forget_batch": BATCH,
 }
@@ -94,9 +93,10 @@ TASKS = (Task("wide layers", wide, (512,)), Task("convolutions", convolutions, (
 FOR_A_GPU = (Task("ResNet-18", cifar.network, (3, 32, 32)),)
 
 
-def floor(network: nn.Module, recipe: Classifier, split: Split, steps: int) -> None:
+def floor(network: nn.Module, recipe: Classifier, split: Split, tick: Callable[[], None]) -> None:
     """Nothing but the passes: the same batches, forward and backward."""
-    for _ in range(steps):
+    for _ in range(STEPS):
+        tick()
         for part in (split.retain, split.forget):
             rows: Tensor = torch.arange(BATCH)
             batch = part.rows(rows, device=device_of(network))
@@ -104,14 +104,11 @@ def floor(network: nn.Module, recipe: Classifier, split: Split, steps: int) -> N
             torch.autograd.grad(loss, tuple(network.parameters()))
 
 
-def seconds(run: Callable[[int], object], device: torch.device) -> float:
-    """Of a step: many less few, over their difference."""
-    spent = []
-    for steps in (FEW, MANY):
-        started = clock.now(device)
-        run(steps)
-        spent.append(clock.now(device) - started)
-    return (spent[1] - spent[0]) / (MANY - FEW)
+def seconds(run: Callable[[Callable[[], None]], object], device: torch.device) -> float:
+    """Of a step of this run, which ticks before each: the median."""
+    began: list[float] = []
+    run(lambda: began.append(clock.now(device)))
+    return median(later - sooner for sooner, later in pairwise(began[WARM:]))
 
 
 def ratios(task: Task, metric: str, rounds: int, device: torch.device) -> list[float]:
@@ -120,11 +117,13 @@ def ratios(task: Task, metric: str, rounds: int, device: torch.device) -> list[f
     torch.manual_seed(0)
     network = recipe.build().to(device).eval()
 
-    def step(steps: int) -> None:
-        hamu(network, split, recipe, steps=steps, metric=metric, **STEPPING)
+    def step(tick: Callable[[], None]) -> None:
+        def progress(share: float, doing: str) -> None:
+            tick()
+
+        hamu(network, split, recipe, steps=STEPS, metric=metric, progress=progress, **STEPPING)
 
     plain = partial(floor, network, recipe, split)
-    seconds(step, device)
     return [seconds(step, device) / seconds(plain, device) for _ in range(rounds)]
 
 

@@ -29,6 +29,7 @@ class Blocks:
     `own_weights`: the rows of it that this rank moves: all of them in a team of one.
     `slopes`: `[2, chunks, CHUNK]`, retain and forget gradient of this rank's part of the batches.
     `own_slopes`: `[2, own chunks, CHUNK]`, the gradients of the whole batches where they are owned.
+    `scratch`: `[own chunks, CHUNK]`, room for what is not kept: pages are dearer than arithmetic.
     `owners`: `[own chunks]`, the block of each own row; `starts`: where a new one begins.
     `size`: how many numbers there are without padding.
     """
@@ -38,6 +39,7 @@ class Blocks:
     own_weights: Tensor
     slopes: Tensor
     own_slopes: Tensor
+    scratch: Tensor
     owners: NDArray[np.int64]
     starts: NDArray[np.int64]
     size: int
@@ -77,6 +79,7 @@ def lay_out(parameters: list[Tensor], *, team: Team = ALONE) -> Blocks:
         own_weights=buffers[0, own],
         slopes=buffers[1:],
         own_slopes=buffers[1:] if team.size == 1 else torch.zeros_like(buffers[1:, own]),
+        scratch=torch.zeros_like(buffers[0, own]),
         owners=owners,
         starts=np.flatnonzero(np.diff(owners, prepend=-1)),
         size=sum(sizes),
@@ -103,18 +106,12 @@ def sum_slopes(blocks: Blocks) -> None:
 
 def triples(blocks: Blocks) -> Floats:
     """`[ℓ, 3]` float64: g_r·g_r, g_f·g_f and g_r·g_f of each block; `Diverged` if not finite."""
-    retain, forget = blocks.own_slopes
-    rows = torch.stack(
-        [
-            torch.linalg.vecdot(retain, retain),
-            torch.linalg.vecdot(forget, forget),
-            torch.linalg.vecdot(retain, forget),
-        ]
-    )
+    norms = torch.linalg.vector_norm(blocks.own_slopes, dim=-1)
+    inner = torch.mul(*blocks.own_slopes, out=blocks.scratch).sum(dim=-1)
+    rows = torch.cat([norms, inner[None]]).cpu().numpy().astype(np.float64)
+    rows[:2] **= 2
     sums = np.zeros((len(blocks.parameters), 3))
-    sums[blocks.owners[blocks.starts]] = np.add.reduceat(
-        rows.cpu().numpy(), blocks.starts, axis=1, dtype=np.float64
-    ).T
+    sums[blocks.owners[blocks.starts]] = np.add.reduceat(rows, blocks.starts, axis=1).T
     if blocks.team.size > 1:
         everywhere = torch.from_numpy(sums).to(blocks.weights.device)
         sums = add_up(blocks.team, everywhere).cpu().numpy()
@@ -124,12 +121,21 @@ def triples(blocks: Blocks) -> Floats:
 
 
 @torch.no_grad()
-def move(blocks: Blocks, *, by_retain: Floats, by_forget: Floats) -> None:
-    """w += α·g_r + β·g_f per block, with the gradients as they lie in `own_slopes`."""
+def move(
+    blocks: Blocks, *, by_retain: Floats, by_forget: Floats, root: Tensor | None = None
+) -> None:
+    """w += α·g_r + β·g_f per block, with the gradients as they lie in `own_slopes`.
+
+    `root`: M^-½, `[own chunks, CHUNK]`, by which they were scaled and the step is scaled again.
+    """
     columns = torch.from_numpy(np.stack([by_retain, by_forget])[:, blocks.owners, None])
     columns = columns.to(blocks.own_slopes)
-    for slope, column in zip(blocks.own_slopes, columns, strict=True):
-        blocks.own_weights.addcmul_(slope, column)
+    if root is None:
+        for slope, column in zip(blocks.own_slopes, columns, strict=True):
+            blocks.own_weights.addcmul_(slope, column)
+    else:
+        step = torch.mul(blocks.own_slopes[0], columns[0], out=blocks.scratch)
+        blocks.own_weights.addcmul_(step.addcmul_(blocks.own_slopes[1], columns[1]), root)
     if blocks.team.size > 1:
         collect(blocks.team, blocks.own_weights.clone(), blocks.weights)
     publish(blocks)

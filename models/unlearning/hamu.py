@@ -120,8 +120,8 @@ def hamu(
         mending=mending,
         autocast=autocast,
         reach=Reach(rate=slow, most=max(slow, fast)),
-        good=blocks.weights.clone(),
-        calm=blocks.weights.clone(),
+        good=(start := blocks.weights.clone()),
+        calm=start,
         team=team,
     )
     with seeded(seed) as generator:

@@ -58,8 +58,8 @@ def take_up(resume: Resume, run: Run, course: Course) -> None:
 def put_back_tensors(run: Run, left: Left) -> None:
     """The weights as they were left, and those to fall back on."""
     flat.restore(run.blocks, left.tensors["weights"])
-    run.good.copy_(left.tensors["good"])
-    run.calm.copy_(left.tensors["calm"])
+    run.good = left.tensors["good"].to(run.blocks.weights)
+    run.calm = left.tensors["calm"].to(run.blocks.weights)
     run.curvature.mean_square.copy_(left.tensors["mean_square"])
 
 

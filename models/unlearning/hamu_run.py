@@ -86,10 +86,17 @@ def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
     if run.last is not None and gained >= KEPT_PROMISE * run.promised:
         run.reach = further(run.reach)
     run.last, run.promised = now, 0.0
-    run.good.copy_(run.blocks.weights)
-    if run.harm.bad == 0:
-        run.calm.copy_(run.blocks.weights)
+    keep(run)
     return (Stop.FORGOTTEN if now.reached and run.mended >= run.mending else None), True
+
+
+def keep(run: Run) -> None:
+    """The weights are good now, and calm too where no harm is predicted: then one copy is both."""
+    if run.harm.bad and run.good is run.calm:
+        run.good = run.good.clone()
+    run.good.copy_(run.blocks.weights)
+    if not run.harm.bad:
+        run.calm = run.good
 
 
 def take_step(run: Run, losses: Tensor, rows: Tensor, retain_rows: Tensor) -> Stop | None:
@@ -112,9 +119,12 @@ def take_step(run: Run, losses: Tensor, rows: Tensor, retain_rows: Tensor) -> St
     if stop is not None:
         flat.restore(run.blocks, run.calm if stop is Stop.HARM else run.good)
         return stop
-    if root is not None:
-        run.blocks.own_slopes.mul_(root)
-    flat.move(run.blocks, by_retain=plan.retain * of_retain, by_forget=plan.forget * of_forget)
+    flat.move(
+        run.blocks,
+        by_retain=plan.retain * of_retain,
+        by_forget=plan.forget * of_forget,
+        root=root,
+    )
     run.promised += gain
     run.mended += run.last.reached
     return None

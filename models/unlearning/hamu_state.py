@@ -42,7 +42,8 @@ class Run:
     """What steps need, and what they change.
 
     `good`: the weights of the last look that was accepted. `calm`: the same, before harm was
-    predicted. `last`: where the forget set stood then. `promised`: forget gain promised since.
+    predicted; one tensor with `good` while none is. `last`: where the forget set stood then.
+    `promised`: forget gain promised since.
     """
 
     network: nn.Module

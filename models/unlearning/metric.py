@@ -29,17 +29,23 @@ class Metric(StrEnum):
 
 @dataclass
 class Curvature:
-    """v, the moving mean of squared retain gradients, and how much weight it has gathered."""
+    """v̂, the moving mean of squared retain gradients, and how much weight it has gathered.
+
+    `root`: where M^-½ is written.
+    """
 
     metric: Metric
     decay: float
     mean_square: Tensor
+    root: Tensor
     weight: float = 0.0
 
 
 def curvature_of(blocks: Blocks, metric: Metric, *, decay: float) -> Curvature:
     """Nothing seen yet."""
-    return Curvature(metric, decay, torch.zeros_like(blocks.own_weights))
+    return Curvature(
+        metric, decay, torch.zeros_like(blocks.own_weights), torch.zeros_like(blocks.own_weights)
+    )
 
 
 @torch.no_grad()
@@ -50,13 +56,14 @@ def precondition(blocks: Blocks, curvature: Curvature) -> Tensor | None:
     """
     if curvature.metric is Metric.PLAIN:
         return None
-    curvature.mean_square.lerp_(blocks.own_slopes[0].square(), 1 - curvature.decay)
     curvature.weight = 1 - curvature.decay * (1 - curvature.weight)
-    diagonal = curvature.mean_square / curvature.weight
-    if curvature.metric is Metric.ADAM:
-        diagonal.sqrt_()
+    seen = torch.mul(blocks.own_slopes[0], blocks.own_slopes[0], out=blocks.scratch)
+    # In this proportion it is at every step the mean of what was seen, without bias to nought.
+    v = curvature.mean_square.lerp_(seen, (1 - curvature.decay) / curvature.weight)
+    diagonal = torch.sqrt(v, out=curvature.root) if curvature.metric is Metric.ADAM else v
     mean = add_up(blocks.team, diagonal.sum()) / blocks.size
     # A retain set without any gradient says nothing about the metric, and must not divide by it.
-    root = diagonal.add_(torch.where(mean > 0, DAMPING * mean, 1.0)).rsqrt_()
+    damping = torch.where(mean > 0, DAMPING * mean, 1.0)
+    root = torch.add(diagonal, damping, out=curvature.root).rsqrt_()
     blocks.own_slopes.mul_(root)
     return root

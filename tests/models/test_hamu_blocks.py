@@ -92,9 +92,7 @@ def test_quota_and_radius_hold_exactly_in_every_metric(metric: Metric) -> None:
 
     root = precondition(blocks, curvature)
     made = plan(triples(blocks), rate=0.1, share=0.6)
-    if root is not None:
-        blocks.own_slopes.mul_(root)
-    move(blocks, by_retain=made.retain, by_forget=made.forget)
+    move(blocks, by_retain=made.retain, by_forget=made.forget, root=root)
     step = [end - start for end, start in zip(blocks.parameters, tensors(0, shapes), strict=True)]
 
     assert not made.direct.any()
