@@ -11,7 +11,10 @@ retrained on what is left. Three ways to carry on:
 
 The audit's word is not followed here, or it would hide drift by retraining.
 
-    python -m benchmarks.stream careers
+One stream says little: retrains on the same samples differ among themselves. `--streams` runs
+several, each with networks and an order of people of its own, and says how far off their mean is.
+
+    python -m benchmarks.stream digits --streams 5
 """
 
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
+from scipy.stats import t
 from torch import nn
 
 from benchmarks.unlearning.cases import of_people, recipe_of
@@ -46,7 +50,7 @@ WAYS = {
 CHEAP = Costs(
     retrain=1.0, unlearn=0.1, audit=0.0, assess=0.0, p_escalate=0.0
 )  # drift is in question
-EXACT, STEER, BAND, ORDER = 0, 10_000, 30_000, 7
+EXACT, STEER, BAND, ORDER, PER_STREAM = 0, 10_000, 30_000, 7, 1_000  # of seeds
 RESULTS = Path(__file__).parent / "results"
 console = Console(stderr=True, highlight=False)
 
@@ -76,13 +80,19 @@ class Checked:
     test: float
     band: tuple[float, ...]
 
+    @property
+    def gap(self) -> float:
+        """Points by which it is better than retrains."""
+        return 100 * (self.test - mean(self.band))
 
-def begun(folder: Path, data: str, samples: Samples) -> Line:
-    """A generation: an exact network and its references."""
+
+def begun(folder: Path, data: str, samples: Samples, which: int) -> Line:
+    """A generation of this stream: an exact network and its references."""
     recipe = recipe_of(data)
     shelf = Shelf(folder, recipe, samples, recipe.holdout())
-    network, _ = shelf.trained("exact", samples, EXACT)
-    steering = shelf.table("steering", PARTS, STEERING_ROUNDS, STEER, lambda _: None)
+    network, _ = shelf.trained("exact", samples, EXACT + which)
+    first = STEER + which * PER_STREAM
+    steering = shelf.table("steering", PARTS, STEERING_ROUNDS, first, lambda _: None)
     return Line(shelf, network, network, steering)
 
 
@@ -125,35 +135,35 @@ def forget(line: Line, ids: list[str], way: str) -> Route:
     return route
 
 
-def stream(data: str, way: str, folder: Path, people: int) -> Iterator[Checked]:
-    """All rounds of one way."""
+def stream(data: str, way: str, folder: Path, people: int, which: int) -> Iterator[Checked]:
+    """All rounds of one way, in the stream of this number."""
     recipe = recipe_of(data)
     pool = recipe.pool()
     order = sorted(set(pool.owners))
-    Random(ORDER).shuffle(order)
-    line, retrained, gone = begun(folder / "generation-0", data, pool), 0, list[str]()
+    Random(ORDER + which).shuffle(order)
+    line, retrained, gone = begun(folder / "generation-0", data, pool, which), 0, list[str]()
     for done in range(1, ROUNDS + 1):
         ids = of_people(pool, order[(done - 1) * people : done * people])
-        console.print(f"{data}, {way}: round {done}, {retrained} retrains", end="\r")
+        console.print(f"{data} {which}, {way}: round {done}, {retrained} retrains", end="\r")
         route = forget(line, ids, way)
         gone += ids
         if route is Route.RETRAIN:
             retrained += 1
-            line = begun(folder / f"{way}-{done}", data, without(pool, gone))
+            line = begun(folder / f"{way}-{done}", data, without(pool, gone), which)
         if done % CHECKED_EVERY == 0:
             yield Checked(
                 done,
                 retrained,
                 score(line, line.network),
-                band(line, without(pool, gone), folder, done),
+                band(line, without(pool, gone), folder, done, which),
             )
 
 
-def band(line: Line, left: Samples, folder: Path, done: int) -> tuple[float, ...]:
+def band(line: Line, left: Samples, folder: Path, done: int, which: int) -> tuple[float, ...]:
     """Test scores of retrains on what is left."""
-    shelf = replace(line.shelf, folder=folder / "band")
+    shelf, first = replace(line.shelf, folder=folder / "band"), BAND + which * PER_STREAM
     return tuple(
-        score(line, shelf.trained(f"{done}-{seed}", left, BAND + seed)[0])
+        score(line, shelf.trained(f"{done}-{seed}", left, first + seed)[0])
         for seed in range(RETRAINS)
     )
 
@@ -164,34 +174,60 @@ def score(line: Line, network: nn.Module) -> float:
 
 
 def main(
-    data: Annotated[list[str] | None, typer.Argument(help="careers, fashion, …")] = None,
+    data: Annotated[list[str] | None, typer.Argument(help="careers, digits, fashion, …")] = None,
     folder: Annotated[Path, typer.Option(help="Networks; found again by the next run.")] = Path(
         ".lacuna/bench-stream"
     ),
     people: Annotated[int, typer.Option(help="Who ask together in one round.")] = 1,
+    streams: Annotated[int, typer.Option(help="Streams, each with networks of its own.")] = 1,
 ) -> None:
-    """Carry fifty rounds of requests through one model, and hold it against retrains."""
+    """Carry fifty rounds of requests through models, and hold them against retrains."""
     torch.set_num_threads(1)
     chosen = data or ["careers"]
-    lines = [f"$ python -m benchmarks.stream {' '.join(chosen)} --people {people}", "", HEAD]
+    told = f"$ python -m benchmarks.stream {' '.join(chosen)} --people {people} --streams {streams}"
+    rows: list[str] = []
     for name in chosen:
-        for way in WAYS:
-            for checked in stream(name, way, folder / f"{name}-{people}", people):
-                lines.append(row(name, way, checked))
-                console.print(lines[-1])
+        seen: dict[str, list[list[Checked]]] = {way: [] for way in WAYS}
+        for which in range(streams):
+            own = folder / f"{name}-{people}" / str(which)
+            for way in WAYS:
+                seen[way].append(list(stream(name, way, own, people, which)))
+            about = [line for way in WAYS for line in table(name, way, seen[way])]
+            write([told, "", HEAD, *rows, *about])
+        rows += about
+
+
+def write(lines: list[str]) -> None:
+    """Keep what is known so far: a stream takes minutes."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "stream.txt").write_text("\n".join(lines) + "\n")
+    console.print("\n".join(lines))
 
 
-HEAD = f"{'':10} {'':10} rounds retrained   test  retrains          gap, points"
+HEAD = f"{'':10} {'':10} streams rounds retrained   test  retrains   gap, points"
 
 
-def row(data: str, way: str, checked: Checked) -> str:
-    gap = 100 * (checked.test - mean(checked.band))
-    return (
-        f"{data:10} {way:10} {checked.rounds:>6} {checked.retrained:>9}  {checked.test:.3f}"
-        f"  {mean(checked.band):.3f} ± {stdev(checked.band):.3f}   {gap:+6.2f}"
-    )
+def table(data: str, way: str, streams: list[list[Checked]]) -> list[str]:
+    """A line for each checkpoint, and one for all: means over the streams and how these scatter."""
+    lines = []
+    for checked in zip(*streams, strict=True):
+        gaps = [each.gap for each in checked]
+        lines.append(
+            f"{data:10} {way:10} {len(streams):>7} {checked[0].rounds:>6}"
+            f" {mean(each.retrained for each in checked):>9.1f}"
+            f"  {mean(each.test for each in checked):.3f}"
+            f"     {mean(mean(each.band) for each in checked):.3f}   {scattered(gaps)}"
+        )
+    whole = [mean(each.gap for each in stream) for stream in streams]
+    return [*lines, f"{data:10} {way:10} {len(streams):>7}    all {'':25}   {scattered(whole)}"]
+
+
+def scattered(gaps: list[float]) -> str:
+    """The mean, and where there are several its 95 % interval by Student's t."""
+    if len(gaps) == 1:
+        return f"{gaps[0]:+6.2f}"
+    half = float(t.ppf(0.975, len(gaps) - 1)) * stdev(gaps) / len(gaps) ** 0.5
+    return f"{mean(gaps):+6.2f} [{mean(gaps) - half:+.2f}, {mean(gaps) + half:+.2f}]"
 
 
 if __name__ == "__main__":

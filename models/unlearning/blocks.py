@@ -6,6 +6,7 @@ are sums of rows, coefficients per block are one column, and ranks of a team can
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ CHUNK = 256
 class Blocks:
     """Where the weights and gradients of ℓ tensors lie.
 
-    `weights`: `[chunks, CHUNK]`, the weights that are moved; the parameters are copied from them.
+    `weights`: `[chunks, CHUNK]`, the weights that are moved. Parameters that can lie in it do so
+    until `let_go`; the `others`, of less precision or not contiguous, are copied from it.
     `own_weights`: the rows of it that this rank moves: all of them in a team of one.
     `slopes`: `[2, chunks, CHUNK]`, retain and forget gradient of this rank's part of the batches.
     `own_slopes`: `[2, own chunks, CHUNK]`, the gradients of the whole batches where they are owned.
@@ -35,6 +37,8 @@ class Blocks:
     """
 
     parameters: list[Tensor]
+    others: list[Tensor]
+    other_views: list[Tensor]
     weights: Tensor
     own_weights: Tensor
     slopes: Tensor
@@ -61,12 +65,11 @@ def lay_out(parameters: list[Tensor], *, team: Team = ALONE) -> Blocks:
     counts = [-(-size // CHUNK) for size in sizes]
     rows = -(-sum(counts) // team.size) * team.size
     wide = any(parameter.dtype == torch.float64 for parameter in parameters)
-    buffers = torch.zeros(
-        (3, rows, CHUNK),
-        dtype=torch.float64 if wide else torch.float32,
-        device=parameters[0].device,
-    )
-    views = [_views(buffer, parameters, counts) for buffer in buffers]
+    dtype = torch.float64 if wide else torch.float32
+    weights = torch.zeros((rows, CHUNK), dtype=dtype, device=parameters[0].device)
+    slopes = weights.new_zeros((2, rows, CHUNK))
+    views = [_views(buffer, parameters, counts) for buffer in (weights, *slopes)]
+    apart = [p.dtype != dtype or not p.is_contiguous() for p in parameters]
     share = rows // team.size
     own = slice(team.rank * share, (team.rank + 1) * share)
     # Rows of padding at the end belong to the last block: they are zero and add nothing to it.
@@ -75,11 +78,13 @@ def lay_out(parameters: list[Tensor], *, team: Team = ALONE) -> Blocks:
     ]
     blocks = Blocks(
         parameters=parameters,
-        weights=buffers[0],
-        own_weights=buffers[0, own],
-        slopes=buffers[1:],
-        own_slopes=buffers[1:] if team.size == 1 else torch.zeros_like(buffers[1:, own]),
-        scratch=torch.zeros_like(buffers[0, own]),
+        others=list(compress(parameters, apart)),
+        other_views=list(compress(views[0], apart)),
+        weights=weights,
+        own_weights=weights[own],
+        slopes=slopes,
+        own_slopes=slopes if team.size == 1 else torch.zeros_like(slopes[:, own]),
+        scratch=torch.zeros_like(weights[own]),
         owners=owners,
         starts=np.flatnonzero(np.diff(owners, prepend=-1)),
         size=sum(sizes),
@@ -89,7 +94,16 @@ def lay_out(parameters: list[Tensor], *, team: Team = ALONE) -> Blocks:
         team=team,
     )
     fill(blocks.weight_views, [parameter.detach() for parameter in parameters])
+    for parameter, view, copied in zip(parameters, views[0], apart, strict=True):
+        if not copied:
+            parameter.data = view
     return blocks
+
+
+def let_go(blocks: Blocks) -> None:
+    """Give each parameter memory of its own again: nothing else of the buffers stays."""
+    for parameter in blocks.parameters:
+        parameter.data = parameter.data.clone()
 
 
 @torch.no_grad()
@@ -151,7 +165,8 @@ def restore(blocks: Blocks, weights: Tensor) -> None:
 @torch.no_grad()
 def publish(blocks: Blocks) -> None:
     """Make the network's parameters what the buffer says."""
-    torch._foreach_copy_(blocks.parameters, blocks.weight_views)
+    if blocks.others:
+        torch._foreach_copy_(blocks.others, blocks.other_views)
 
 
 def _views(buffer: Tensor, parameters: list[Tensor], counts: list[int]) -> list[Tensor]:

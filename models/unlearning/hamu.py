@@ -132,6 +132,7 @@ def hamu(
             progress=progress,
             resume=resume,
         )
+    flat.let_go(blocks)
     trace = Trace(stop, len(run.log["share"]), run.passes, columns=run.log, notes=tuple(run.notes))
     return Unlearned(student, trace)
 

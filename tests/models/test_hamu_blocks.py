@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.unlearning.blocks import Blocks, fill, lay_out, move, triples
+from models.unlearning.blocks import Blocks, fill, lay_out, let_go, move, triples
 from models.unlearning.contract import Diverged
 from models.unlearning.hamu_step import capacity, plan
 from models.unlearning.metric import Metric, curvature_of, precondition
@@ -67,6 +67,30 @@ def test_half_precision_weights_remember_steps_too_small_for_them() -> None:
         move(blocks, by_retain=np.array([2.0**-10]), by_forget=np.zeros(1))
 
     assert parameter.tolist() == [1 + 2.0**-4] * 4
+
+
+def test_a_parameter_in_another_memory_layout_keeps_it_and_moves() -> None:
+    parameter = torch.ones(2, 3, 4, 4).to(memory_format=torch.channels_last)
+    blocks = lay_out([parameter])
+    fill(blocks.retain_views, [torch.ones(2, 3, 4, 4)])
+
+    move(blocks, by_retain=np.array([-0.5]), by_forget=np.zeros(1))
+
+    assert parameter.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(parameter, torch.full((2, 3, 4, 4), 0.5))
+
+
+def test_parameters_that_are_let_go_have_memory_of_their_own() -> None:
+    parameters = tensors(0)
+    blocks = lay_out(parameters)
+    assert parameters[0].untyped_storage().data_ptr() == blocks.weights.untyped_storage().data_ptr()
+
+    let_go(blocks)
+    blocks.weights.zero_()
+
+    for parameter, before in zip(parameters, tensors(0), strict=True):
+        assert torch.equal(parameter, before)
+        assert parameter.untyped_storage().nbytes() == parameter.nbytes
 
 
 def test_a_gradient_that_is_not_a_number_is_found_wherever_it_is() -> None:
