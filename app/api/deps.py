@@ -22,8 +22,10 @@ IN_MEMORY = 1 << 20
 
 
 async def get_session(request: Request) -> AsyncIterator[Session]:
-    """One request is one transaction. It says nothing to the database before its first statement,
-    so only its end has to wait in a thread."""
+    """One request is one transaction.
+
+    It says nothing to the database before its first statement, so only its end is for a thread.
+    """
     session: Session = request.app.state.sessions()
     try:
         yield session
