@@ -28,7 +28,7 @@ def main(
         Path, typer.Option(help="Networks and rows; a run goes on from what is there.")
     ] = Path(".lacuna/bench-unlearning"),
     at_once: Annotated[
-        int | None, typer.Option(help="Data sets, each on one core. Default: the cores there are.")
+        int | None, typer.Option(help="Processes, each on one core. Default: the cores there are.")
     ] = None,
     only_tables: Annotated[bool, typer.Option(help="Run nothing; write what is known.")] = False,
 ) -> None:

@@ -59,17 +59,20 @@ def open_comparison(data: str, folder: Path, told: Told) -> Comparison:
     )
 
 
-def run(comparison: Comparison, *, seeds: int, band: int) -> None:
-    """All rows of a data set: per forget set the band, then per seed every way."""
+def prepare(comparison: Comparison, *, band: int) -> None:
+    """What the rows of all seeds need: the band of each forget set, and the baselines' settings."""
     drawn = forget_sets(comparison.data, comparison.shelf, comparison.told)
     for case in drawn:
         for seed in range(band):
             retrained(comparison, case, seed)
     tune(comparison, next(case for case in drawn if case.name == TUNED_ON))
-    for seed in range(seeds):
-        for case in drawn:
-            compare(comparison, case, seed)
     fastest.search(comparison.shelf, comparison.rows, comparison.told)
+
+
+def carry_out(comparison: Comparison, seed: int) -> None:
+    """Every way on every forget set, from the network of one seed; once all is prepared."""
+    for case in forget_sets(comparison.data, comparison.shelf, comparison.told):
+        compare(comparison, case, seed)
 
 
 def rows_of(data: str, *, seeds: int, band: int) -> int:
