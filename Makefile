@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo up test test-faults soak pages check fix migration clean
+.PHONY: help demo up test coverage test-faults soak pages check fix migration clean
 .PHONY: conformance bench bench-unlearning bench-references bench-restarts bench-verdict bench-conformance
 .PHONY: bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching
 
@@ -26,9 +26,14 @@ up: $(READY) ## Run the service here until Ctrl-C; data in .lacuna
 	$(BIN)/lacuna up
 
 # One process more than there are cores, four at most: stacks wait for leases and clocks.
-test: $(READY) ## Run all tests, with real servers, and measure coverage
-	$(BIN)/pytest --cov --numprocesses "$$($(BIN)/python -c 'import os; print(min(4, 1 + os.cpu_count()))')" \
-	    --dist loadfile --no-loadscope-reorder
+TEST = $(BIN)/pytest --dist loadfile --no-loadscope-reorder \
+    --numprocesses "$$($(BIN)/python -c 'import os; print(min(4, 1 + os.cpu_count()))')"
+
+test: $(READY) ## Run all tests, with real servers
+	$(TEST)
+
+coverage: $(READY) ## Run all tests and measure what they reach; half as long again
+	$(TEST) --cov
 
 check: $(READY) ## Format, lint, types, import walls, migrations, house rules; changes nothing
 	$(BIN)/ruff format --check .

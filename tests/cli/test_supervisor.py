@@ -1,4 +1,5 @@
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -97,6 +98,15 @@ def test_stopping_gives_time_to_finish(tmp_path: Path) -> None:
     assert lines_of(program) == ["up", "finished"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started may be interrupted, though pytest itself runs in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_stop_signal_is_the_programs_own(tmp_path: Path) -> None:
     script = 'trap "echo INT; exit 0" INT; echo up; sleep 60 & wait'
     program = Program(
