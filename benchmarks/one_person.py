@@ -29,7 +29,8 @@ from models.auditing.report import AuditReport
 from models.auditing.verdict import Thresholds
 from models.data import Split
 from models.progress import silent
-from models.references import Table, targets
+from models.reference_targets import targets_for
+from models.references import Table
 from models.training import evaluate
 from models.unlearning.hamu import hamu
 
@@ -126,7 +127,7 @@ def run(*, seed: int) -> Iterator[str]:
         for name, first in (("steering", STEERING), ("judging", JUDGING))
     )
     started = time.process_time()
-    aims = targets(steering)
+    aims = targets_for(before, split, recipe, steering)
     unlearned = hamu(before, split, recipe, seed=seed, progress=silent, targets=aims).network
     hamu_seconds = time.process_time() - started
     scene = Scene(shelf, split, judging, before)

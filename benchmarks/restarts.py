@@ -27,7 +27,7 @@ from benchmarks.unlearning import grid
 from benchmarks.unlearning.measured import worth
 from models.data import Split
 from models.progress import silent
-from models.references import targets
+from models.reference_targets import targets_for
 from models.unlearning.hamu import hamu
 
 RESULTS = Path(__file__).parent / "results" / "restarts.txt"
@@ -64,9 +64,10 @@ class Stream:
         shelf, judges = self.comparison.shelf, self.comparison.judging
         return worth(network, self.whole, shelf.holdout.test, shelf.recipe, judges).dictionary()
 
-    def aims(self, split: Split, known: Sequence[str]) -> Tensor:
+    def aims(self, network: nn.Module, split: Split, known: Sequence[str]) -> Tensor:
         """Targets of the samples of these people, NaN of the others."""
-        due = targets(self.comparison.steering.of(split.forget.ids))
+        told = self.comparison.steering.of(split.forget.ids)
+        due = targets_for(network, split, self.comparison.shelf.recipe, told)
         theirs = set(self.split(known, known).forget.ids)
         return torch.where(
             torch.tensor([sample_id in theirs for sample_id in split.forget.ids]), due, torch.nan
@@ -74,7 +75,7 @@ class Stream:
 
     def forget(self, network: nn.Module, split: Split, known: Sequence[str] | None) -> nn.Module:
         """By our default; with references' targets for those who are known."""
-        method = hamu if known is None else partial(hamu, targets=self.aims(split, known))
+        method = hamu if known is None else partial(hamu, targets=self.aims(network, split, known))
         recipe = self.comparison.shelf.recipe
         return method(network, split, recipe, seed=self.seed, progress=silent).network
 

@@ -36,7 +36,8 @@ from models.data import Samples, Split
 from models.decision import Budgets, Costs, Policy, Route, decide
 from models.hardness.measure import measure
 from models.progress import silent
-from models.references import Table, spread, targets
+from models.reference_targets import targets_for
+from models.references import Table, spread
 from models.training import evaluate
 from models.unlearning.contract import Diverged
 from models.unlearning.hamu import hamu
@@ -115,7 +116,7 @@ def forget(line: Line, ids: list[str], way: str) -> Route:
         parent,
         split,
         recipe,
-        targets=targets(known),
+        targets=(aims := targets_for(parent, split, recipe, known)),
         spread=spread(known),
         seed=line.rounds,
         progress=silent,
@@ -125,7 +126,6 @@ def forget(line: Line, ids: list[str], way: str) -> Route:
     route = decide(hardness, CHEAP, spent, Policy()).route
     if route is Route.HAMU:
         try:
-            aims = targets(known)
             made = hamu(parent, split, recipe, seed=line.rounds, progress=silent, targets=aims)
             line.network = made.network
         except Diverged:

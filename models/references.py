@@ -158,9 +158,7 @@ def targets(of_forget: Table) -> Tensor:
 
     Values are averaged as logits of the confidence: there unseen values are nearly normal (Carlini
     et al., section 6), while mean losses are ruled by their tail. References were trained on less
-    than the network that is served and err a little upwards on random sets; moving them all by
-    their difference on held-out samples helps little there, and errs more on single people
-    (benchmarks/results/references.txt).
+    than the network that is to forget: `reference_targets` makes up for it.
     """
     out, losses = of_forget.left_out, of_forget.losses
     aim = Aim.CONFIDENCE if can_be_confidence(losses) else Aim.SAMPLES

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ from models.hardness.memorization import confidence_proxy, holdout_proxy, tuned_
 from models.hardness.record import Hardness
 from models.progress import Progress, part
 from models.recipe import Recipe
-from models.references import Table, memorization, spread, targets
+from models.reference_targets import targets_for
+from models.references import Table, memorization, spread
 from models.training import PerSample, evaluate
 from models.unlearning import METHODS, STEERED
 from models.unlearning.contract import Diverged
@@ -44,11 +46,6 @@ class Known:
             for table in (self.steering, self.judging)
         )
         return Known(steering, judging, self.confidences)
-
-    @property
-    def targets(self) -> Tensor | None:
-        """`[N]`, from the references that steer."""
-        return None if self.steering is None else targets(self.steering)
 
     @property
     def spread(self) -> Tensor | None:
@@ -94,6 +91,12 @@ class Scene:
     seed: int
     progress: Progress
 
+    @cached_property
+    def targets(self) -> Tensor | None:
+        """`[F]`, from the references that steer."""
+        told = self.known.steering
+        return None if told is None else targets_for(self.network, self.split, self.recipe, told)
+
 
 def tried(scene: Scene, *, method: str) -> Tried:
     """Measure, retrain, unlearn, audit; the network given is left as it was.
@@ -132,7 +135,7 @@ def measured(scene: Scene) -> Hardness:
         scene.split,
         scene.recipe,
         confidences=scene.known.confidences,
-        targets=scene.known.targets,
+        targets=scene.targets,
         spread=scene.known.spread,
         seed=scene.seed,
         progress=part(scene.progress, 0.0, 0.1, ""),
@@ -144,8 +147,8 @@ def made(
 ) -> tuple[nn.Module, float]:
     """The network that a method makes, and the seconds that it took."""
     told = part(scene.progress, *span, f"{method}: ")
-    steered = scene.known.targets is not None and method in STEERED
-    aims = {"targets": scene.known.targets} if steered else {}
+    steered = scene.targets is not None and method in STEERED
+    aims = {"targets": scene.targets} if steered else {}
     started = time.monotonic()
     done = METHODS[method](
         scene.network, scene.split, scene.recipe, seed=seed, progress=told, **aims
@@ -176,7 +179,7 @@ def audited(
 
 def exposed(scene: Scene, retrained: nn.Module) -> float | None:
     """The share of forgotten samples that a network which never saw them seems to remember."""
-    due, around = scene.known.targets, scene.known.spread
+    due, around = scene.targets, scene.known.spread
     losses = evaluate(retrained, scene.split.forget, scene.recipe.losses)
     if due is None or bool(torch.isnan(due).any()) or not can_be_confidence(losses, due):
         return None

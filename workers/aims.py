@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from models.data import Samples
+from torch import nn
+
+from models.data import Split
 from models.hardness.record import Proxy
-from models.references import targets
+from models.recipe import Recipe
+from models.reference_targets import targets_for
 from models.unlearning import RANKED, STEERED
 from workers import said
 
@@ -19,13 +22,22 @@ class Aims:
     values: list[list[float]]  # by which a run that was killed is known again
 
     @classmethod
-    def of(cls, route: str, forget: Samples, steering: str | None, confidences: str | None) -> Self:
+    def of(
+        cls,
+        route: str,
+        parent: nn.Module,
+        split: Split,
+        recipe: Recipe,
+        *,
+        steering: str | None,
+        confidences: str | None,
+    ) -> Self:
         """Targets from references, or a score from what the training noted."""
-        known = said.table_of(steering, forget) if route in STEERED else None
+        known = said.table_of(steering, split.forget) if route in STEERED else None
         if known is not None:
-            aimed = targets(known)
+            aimed = targets_for(parent, split, recipe, known)
             return cls({"targets": aimed}, {"targets": aimed}, [aimed.tolist()])
-        scores = said.memorization_in(confidences, forget) if route in RANKED else None
+        scores = said.memorization_in(confidences, split.forget) if route in RANKED else None
         if scores is not None:
             stated = {"scores": Proxy.CONFIDENCE}
             return cls({"scores": scores}, stated, [list(scores.values())])

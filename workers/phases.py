@@ -20,7 +20,8 @@ from models.fresh import trained
 from models.hardness.measure import measure
 from models.progress import Progress, part
 from models.recipe import Recipe
-from models.references import spread, targets
+from models.reference_targets import targets_for
+from models.references import spread
 from models.resuming import Resume
 from models.training import best_device, evaluate
 from models.trial import Known
@@ -105,7 +106,9 @@ class Bench:
             self.split,
             self.recipe,
             confidences=said.confidences_in(confidences),
-            targets=None if known is None else targets(known),
+            targets=None
+            if known is None
+            else targets_for(self.parent, self.split, self.recipe, known),
             spread=None if known is None else spread(known),
             seed=self.seed,
             progress=self.progress,
@@ -125,7 +128,14 @@ class Bench:
         """Run the route's method on the parent, told what is known of single samples."""
         assert self.parent is not None
         assert self.split is not None
-        aims = Aims.of(route, self.split.forget, steering, confidences)
+        aims = Aims.of(
+            route,
+            self.parent,
+            self.split,
+            self.recipe,
+            steering=steering,
+            confidences=confidences,
+        )
         begins = (self.begins_with, self.split.forget.ids, aims.values)
         going = {"resume": self.place_for(route, out, *begins)} if route in RESUMABLE else {}
         knobs: dict[str, Any] = aims.knobs | going

@@ -17,6 +17,7 @@ from models.decision import Route
 from models.hardness.measure import measure
 from models.progress import silent
 from models.reference_predictions import Average, Predictions, expected
+from models.reference_targets import lead_over, targets_for
 from models.references import Table, spread, targets, targets_of_one
 from models.training import best_device
 from models.unlearning.contract import Diverged
@@ -163,7 +164,7 @@ def assess(comparison: Comparison, case: Case, seed: int, parent: nn.Module, spl
         parent,
         split,
         comparison.shelf.recipe,
-        targets=targets(known),
+        targets=targets_for(parent, split, comparison.shelf.recipe, known),
         spread=spread(known),
         seed=seed,
         progress=silent,
@@ -198,7 +199,7 @@ def attempt(
     split: Split,
 ) -> nn.Module | None:
     """The network that a way makes; None where it diverged."""
-    method = way.build(known(comparison, case))
+    method = way.build(known(comparison, case, parent, split))
     recipe = comparison.shelf.recipe
     try:
         made = method(parent, split, recipe, seed=seed, progress=silent, **settings)
@@ -207,7 +208,7 @@ def attempt(
     return made.network
 
 
-def known(comparison: Comparison, case: Case) -> Known:
+def known(comparison: Comparison, case: Case, parent: nn.Module, split: Split) -> Known:
     """What references that steer say of the forget set."""
     of_forget = comparison.steering.of(case.forget)
     place = {sample_id: row for row, sample_id in enumerate(comparison.shelf.pool.ids)}
@@ -219,11 +220,13 @@ def known(comparison: Comparison, case: Case) -> Known:
 
     out = of_forget.left_out
     half = of_forget.references[: len(of_forget.references) // STEERING_ROUNDS]
+    lead = lead_over(of_forget, parent, split, comparison.shelf.recipe)
     return Known(
-        targets=targets(of_forget),
-        of_one=targets_of_one(of_forget, comparison.shelf.pool.named(case.forget).owners),
-        of_half=targets(Table(of_forget.ids, half)),
-        mean_losses=torch.where(out, of_forget.losses, 0).sum(dim=0) / out.sum(dim=0),
+        targets=lead.off(targets(of_forget)),
+        as_said=targets(of_forget),
+        of_one=lead.off(targets_of_one(of_forget, split.forget.owners)),
+        of_half=lead.off(targets(Table(of_forget.ids, half))),
+        mean_losses=lead.off(torch.where(out, of_forget.losses, 0).sum(dim=0) / out.sum(dim=0)),
         expected=distributions,
     )
 

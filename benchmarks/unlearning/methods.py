@@ -20,11 +20,12 @@ Settings = Mapping[str, float]
 class Known:
     """What steering references say of a forget set: losses `[F]`, and distributions `[F, C]`.
 
-    `of_one`: by one reference for each person; `of_half`: by half of the references; `mean_losses`:
-    plain means.
+    `as_said`: without the network's lead over references; the others are less it. `of_one`: by one
+    reference for each person; `of_half`: by half of the references; `mean_losses`: plain means.
     """
 
     targets: Tensor
+    as_said: Tensor
     of_one: Tensor
     of_half: Tensor
     mean_losses: Tensor
@@ -96,6 +97,7 @@ def distilled(average: Average) -> Build:
 WAYS = (
     Way("hamu, reference targets", by_targets(hamu)),
     Way("hamu, targets by rank", lambda _: hamu),
+    Way("… lead not taken off", by_targets(hamu, "as_said"), ablation=True),
     Way("… hinge on the loss", by_targets(hamu, aim="samples"), ablation=True),
     Way("… mean loss only", by_targets(hamu, aim="mean"), ablation=True),
     Way("… one reference each", by_targets(hamu, "of_one"), ablation=True),

@@ -6,6 +6,8 @@ this value, p being the forget set's share. The score depends on the sets' sizes
 given beside random sets of the same size.
 """
 
+from math import isnan
+
 import torch
 from torch import Tensor
 
@@ -20,36 +22,32 @@ def entanglement(
     Raises `ValueError` for an empty side and for embeddings that are not finite.
     """
     pooled = centred(retain, forget)
-    squares = pooled.square().sum(dim=1)
     size = len(forget)
-    score = entanglement_score(pooled, squares, torch.arange(len(retain), len(pooled)))
-    others = [
-        entanglement_score(pooled, squares, torch.randperm(len(pooled), generator=generator)[:size])
-        for _ in range(draws)
-    ]
-    known = [other for other in others if other is not None]
-    rank = None
-    if score is not None and known:
-        rank = sum(other < score for other in known) / len(known)
+    sets = [torch.randperm(len(pooled), generator=generator)[:size] for _ in range(draws)]
+    sets.append(torch.arange(len(retain), len(pooled)))
+    *others, score = entanglement_scores(pooled, torch.stack(sets)).tolist()
+    known = [other for other in others if not isnan(other)]
+    if isnan(score):
+        return Entanglement(None, None, random_score(len(retain), size))
+    rank = sum(other < score for other in known) / len(known) if known else None
     return Entanglement(score, rank, random_score(len(retain), size))
 
 
-def entanglement_score(pooled: Tensor, squares: Tensor, forget: Tensor) -> float | None:
-    """(σ²_R + σ²_S) / ½(‖μ_R − μ‖² + ‖μ_S − μ‖²) of centred embeddings `[N, d]`.
+def entanglement_scores(pooled: Tensor, sets: Tensor) -> Tensor:
+    """`[D]`: (σ²_R + σ²_S) / ½(‖μ_R − μ‖² + ‖μ_S − μ‖²) of centred embeddings `[N, d]`.
 
-    `squares`: ‖φ‖² of each, `[N]`; `forget`: the places of S. The retain side follows from the
-    totals, as μ = 0.
+    `sets`: the places of each S, int64 `[D, S]`. The retain sides follow from the totals, as μ = 0.
+    NaN where the means differ by rounding only: they are the same then.
     """
-    size, rest = len(forget), len(pooled) - len(forget)
-    total = pooled[forget].sum(dim=0)
-    apart, rest_apart = (total / size).square().sum(), (total / rest).square().sum()
-    all_squares, ours = squares.sum(), squares[forget].sum()
-    within = ours / size - apart + (all_squares - ours) / rest - rest_apart
+    size, rest = sets.shape[1], len(pooled) - sets.shape[1]
+    chosen = torch.zeros(len(sets), len(pooled), dtype=pooled.dtype).scatter_(1, sets, 1.0)
+    squares = pooled.square().sum(dim=1)
+    totals, ours = chosen @ pooled, chosen @ squares
+    apart, rest_apart = ((totals / count).square().sum(dim=1) for count in (size, rest))
+    within = ours / size - apart + (squares.sum() - ours) / rest - rest_apart
     between = (apart + rest_apart) / 2
-    # Means that differ by rounding only are the same mean.
-    if between <= torch.finfo(pooled.dtype).eps * all_squares / len(pooled):
-        return None
-    return (within / between).item()
+    rounding = torch.finfo(pooled.dtype).eps * squares.sum() / len(pooled)
+    return torch.where(between <= rounding, torch.nan, within / between)
 
 
 def random_score(retain: int, forget: int) -> float:

@@ -28,7 +28,7 @@ class Pace:
     share: float | None = None
     quota: float | None = None
     ceiling: float = 0.8
-    part: float = 0.2
+    part: float = 0.3
 
 
 def next_plan(triples: Floats, *, pace: Pace, owed: float, cap: float) -> Plan:
