@@ -67,7 +67,9 @@ class Policy:
     unlearning. `sigmas`: how many standard errors count as certain. `stratum_share`: the largest
     share of a stratum, a class for instance, that may be unlearned. `memorized_share`: without
     references, the largest share of memorized samples that may be unlearned. `exposed_share`: with
-    references, the largest share of samples outside their own band for the route `none`.
+    references, the largest share of samples outside their own band for the route `none`. `fewest`:
+    so few samples an audit cannot judge, and what it cannot judge is retrained; nought where a
+    person would be asked instead.
     """
 
     route: Route | None = None
@@ -76,6 +78,7 @@ class Policy:
     stratum_share: float = 0.5
     memorized_share: float = 0.2
     exposed_share: float = 0.05
+    fewest: int = 0
 
     def __post_init__(self) -> None:
         if self.route is Route.NONE:
@@ -102,7 +105,8 @@ def decide(hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy) -
     """Choose the route; the same input always gives the same record.
 
     A forced route comes first. Then what only a retrain can do, which outweighs a measured absence
-    of deficit: a stratum that vanishes, a spent budget, memorized samples seen without references.
+    of deficit: a stratum that vanishes, a spent budget, memorized samples seen without references,
+    fewer samples than an audit can judge by.
     Then `none`, then harm that cannot be avoided and the cost rule, and only then a method.
     """
     route, reasons = choose(hardness, costs, budgets, policy)
@@ -120,7 +124,12 @@ def choose(
     """The route and the sentences that led to it."""
     if policy.route is not None:
         return policy.route, [f"The policy orders the route {policy.route}."]
-    if must := [*vanishing(hardness, policy), *spent(hardness, budgets), *blind(hardness, policy)]:
+    if must := [
+        *vanishing(hardness, policy),
+        *spent(hardness, budgets),
+        *blind(hardness, policy),
+        *too_few(hardness, policy),
+    ]:
         return Route.RETRAIN, must
     if (settled := nothing_owed(hardness, policy)) is not None:
         return Route.NONE, [settled]
@@ -167,6 +176,16 @@ def blind(hardness: Hardness, policy: Policy) -> Iterator[str]:
         yield (
             f"There are no reference targets, and {hardness.memorization.share:.0%} of the samples"
             f" are memorized; {policy.memorized_share:.0%} are allowed."
+        )
+
+
+def too_few(hardness: Hardness, policy: Policy) -> Iterator[str]:
+    """So few samples that no audit could pass whatever is done to the network but a retrain."""
+    count = hardness.shares.count
+    if count < policy.fewest:
+        yield (
+            f"An audit judges by {policy.fewest} forgotten samples at least, and these are {count}:"
+            " they would be retrained in the end."
         )
 
 
@@ -234,6 +253,7 @@ def numbers(hardness: Hardness, costs: Costs, budgets: Budgets) -> dict[str, flo
         "beyond_kappa2_error": conflict.beyond_kappa2_error,
         "largest_stratum_share": max(hardness.shares.strata.values(), default=None),
         "forget_share": hardness.shares.total,
+        "forget_samples": float(hardness.shares.count),
         "rounds": budgets.rounds,
         "share": budgets.share,
         "cost_retrain": costs.retrain,
@@ -257,6 +277,7 @@ def thresholds(
         "stratum_share": policy.stratum_share,
         "memorized_share": policy.memorized_share,
         "exposed_share": policy.exposed_share,
+        "forget_samples": float(policy.fewest),
         "max_rounds": budgets.max_rounds,
         "max_share": budgets.max_share,
         "cost_expected": costs.retrain,

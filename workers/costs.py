@@ -14,6 +14,7 @@ from app.ledger import versions
 from app.ledger.policy import Policy
 from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
+from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
 from models.decision import Budgets, Costs, Route, expected_escalation
 from models.decision import Policy as Choices
@@ -139,5 +140,8 @@ def share(part: Bitmap, whole: Bitmap) -> float:
 
 def choices(policy: Policy, known: Calibration | None = None) -> Choices:
     """The operator's policy as the decision knows it, with the thresholds that were calibrated."""
-    chosen = Choices(route=None if policy.route == "auto" else Route(policy.route))
+    chosen = Choices(
+        route=None if policy.route == "auto" else Route(policy.route),
+        fewest=Thresholds().min_forgotten if policy.on_inconclusive == "retrain" else 0,
+    )
     return chosen if known is None else known.applied_to(chosen)

@@ -77,7 +77,7 @@ def sources(
     calibrated = {} if known is None else known.thresholds
     limits = dict.fromkeys(("sigmas", *CALIBRATED), Source.DEFAULT)
     limits |= dict.fromkeys(calibrated, Source.CALIBRATION)
-    limits |= dict.fromkeys(("max_rounds", "max_share"), Source.POLICY)
+    limits |= dict.fromkeys(("max_rounds", "max_share", "forget_samples"), Source.POLICY)
     found = dict(of_costs) | dict.fromkeys(FROM_LEDGER, Source.LEDGER)
     return {
         kind: {

@@ -10,11 +10,13 @@ from statistics import mean
 
 from benchmarks.unlearning.grid import HARDNESS, RETRAIN, UNTOUCHED
 from benchmarks.unlearning.rows import Row, of
+from models.auditing.verdict import Thresholds
 from models.decision import Budgets, Costs, Policy, Route, decide, expected_escalation
 from models.hardness.record import Hardness
 from workers.costs import UNMEASURED_SHARE
 
 OURS = "hamu, reference targets"
+FEWEST = Thresholds().min_forgotten
 NO_BUDGET = Budgets(max_rounds=10**9, max_share=1.0)  # each network here is forgotten from once
 
 
@@ -82,7 +84,7 @@ def decided(every: list[Job]) -> list[Route]:
                 sum(not past.unlearned_well for past in before), len(before)
             ),
         )
-        routes.append(decide(job.hardness, costs, NO_BUDGET, Policy()).route)
+        routes.append(decide(job.hardness, costs, NO_BUDGET, Policy(fewest=FEWEST)).route)
     return routes
 
 

@@ -33,7 +33,15 @@ from models.unlearning.hamu_state import Course, Run
 from models.unlearning.hamu_step import Form
 from models.unlearning.metric import Metric, curvature_of
 from models.unlearning.shuffled import full_batches
-from models.unlearning.targets import Aim, Goal, can_be_confidence, complete, goal_for, rank_matched
+from models.unlearning.targets import (
+    Aim,
+    Goal,
+    Shape,
+    can_be_confidence,
+    complete,
+    goal_for,
+    rank_matched,
+)
 from models.unlearning.team import ALONE, Team
 from models.unlearning.trust import Reach
 
@@ -54,6 +62,7 @@ def hamu(
     spread: Tensor | None = None,
     aim: str | None = None,
     band: float | None = None,
+    shape: str = Shape.LINEAR,
     metric: str = Metric.ADAM,
     memory: float = 0.95,
     form: str = Form.QUOTA,
@@ -80,7 +89,8 @@ def hamu(
     What is raised: `targets` is τ per forget sample (`[F]`, NaN where unknown) from a reference
     table, and `spread` how far unseen samples scatter around it; without them the target is the
     validation loss of equal rank. `aim` overrides the choice, which is CONFIDENCE where no loss is
-    below nought and else SAMPLES; `band` is the mean deficit that may remain, in its scale.
+    below nought and else SAMPLES; `band` is the mean deficit that may remain, in its scale; `shape`
+    says what each sample's deficit counts.
 
     How: in `metric` (`memory`: of its moving mean), in `form`, with the quota of `Pace` (`share`,
     `quota`, `ceiling`, `part`), η between `rate` and `most_rate`, each gradient clipped to
@@ -110,7 +120,16 @@ def hamu(
         split=split,
         recipe=recipe,
         blocks=blocks,
-        goal=_goal(student, split, recipe, targets=targets, spread=spread, aim=aim, band=band),
+        goal=_goal(
+            student,
+            split,
+            recipe,
+            targets=targets,
+            spread=spread,
+            aim=aim,
+            band=band,
+            shape=Shape(shape),
+        ),
         pace=Pace(Form(form), slow, share=share, quota=quota, ceiling=ceiling, part=part),
         curvature=curvature_of(blocks, kind, decay=memory),
         trust=trust,
@@ -172,6 +191,7 @@ def _goal(
     spread: Tensor | None,
     aim: str | None,
     band: float | None,
+    shape: Shape,
 ) -> Goal:
     """Targets from the table where there is one, by rank where there is none."""
     if targets is None:
@@ -186,4 +206,5 @@ def _goal(
         aim=default if aim is None else Aim(aim),
         band=band,
         spread=spread,
+        shape=shape,
     )

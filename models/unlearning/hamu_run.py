@@ -21,7 +21,7 @@ from models.unlearning.hamu_step import (
     thresholds,
 )
 from models.unlearning.metric import precondition
-from models.unlearning.targets import Aim, Goal, Standing, owed, standing
+from models.unlearning.targets import Aim, Goal, Standing, brought_down, standing
 from models.unlearning.team import add_up, assemble, part
 from models.unlearning.trust import KEPT_PROMISE, after_step, further, nearer
 
@@ -139,7 +139,8 @@ def _slopes(run: Run, kept: Tensor, losses: Tensor, rows: Tensor) -> Tensor | No
     """Put both gradients in their buffer, scaled by M^-½, which is returned."""
     parameters, autocast = run.blocks.parameters, run.autocast
     targets = run.goal.targets[part(run.team, rows).to(losses.device)]
-    debt = owed(run.goal, losses, targets, count=len(rows))
+    assert run.last is not None
+    debt = brought_down(run.goal, losses, targets, before=run.last, count=len(rows))
     flat.fill(run.blocks.retain_views, gradient(kept, parameters, autocast=autocast))
     flat.fill(run.blocks.forget_views, gradient(-debt, parameters, autocast=autocast))
     flat.sum_slopes(run.blocks)

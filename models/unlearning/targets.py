@@ -40,6 +40,14 @@ class Aim(StrEnum):
     ASCENT = "ascent"  # the mean loss, without end; for comparison
 
 
+class Shape(StrEnum):
+    """How much each sample's distance to its target counts in a step, where targets are its own."""
+
+    LINEAR = "linear"  # a sample that owes counts as one, another not at all
+    SQUARED = "squared"  # by what it owes
+    TWO_SIDED = "two_sided"  # the same, and what went too far is drawn back
+
+
 @dataclass(frozen=True)
 class Goal:
     """What forgetting means for one forget set; every number is in the scale of the aim.
@@ -55,6 +63,7 @@ class Goal:
     level: float
     limit: float
     slack: float
+    shape: Shape = Shape.LINEAR
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ def goal_for(
     aim: Aim,
     band: float | None = None,
     spread: Tensor | None = None,
+    shape: Shape = Shape.LINEAR,
 ) -> Goal:
     """The goal for a forget set with these losses (`[F]`, before) and targets (`[F]`).
 
@@ -102,6 +112,7 @@ def goal_for(
         level=level,
         limit=max(level, float(start.mean())) + OVERSHOOT * owed_first,
         slack=slack,
+        shape=shape,
     )
 
 
@@ -132,7 +143,7 @@ def can_be_confidence(*losses: Tensor) -> bool:
 
 
 def owed(goal: Goal, losses: Tensor, targets: Tensor, *, count: int | None = None) -> Tensor:
-    """The deficit of a batch, a scalar; its negative is what is raised. ASCENT owes −mean ℓ.
+    """The deficit of a batch, a scalar: mean (τ_i − v_i)₊. ASCENT owes −mean ℓ.
 
     `targets`: the goal's, of the batch. `count`: of how many samples the batch consists, where
     these are only a part of it; the gradients of the parts then add up to the batch's.
@@ -141,6 +152,22 @@ def owed(goal: Goal, losses: Tensor, targets: Tensor, *, count: int | None = Non
     if goal.aim in (Aim.CONFIDENCE, Aim.SAMPLES):
         return (targets - scaled(goal.aim, losses)).clamp(min=0).sum() / every
     return goal.level - losses.sum() / every
+
+
+def brought_down(
+    goal: Goal, losses: Tensor, targets: Tensor, *, before: Standing, count: int | None = None
+) -> Tensor:
+    """What a step brings down: what is owed, or Σ(τ_i − v_i)² over twice the mean owed `before`.
+
+    So both are in one scale, and samples that owe count as one in the mean.
+    """
+    if goal.shape is Shape.LINEAR or goal.aim not in (Aim.CONFIDENCE, Aim.SAMPLES):
+        return owed(goal, losses, targets, count=count)
+    gaps = targets - scaled(goal.aim, losses)
+    if goal.shape is Shape.SQUARED:
+        gaps = gaps.clamp(min=0)
+    every = len(losses) if count is None else count
+    return gaps.square().sum() / (2 * every * max(before.owed, goal.slack, GRAIN))
 
 
 def standing(goal: Goal, losses: Tensor, *, before: Standing | None = None) -> Standing:

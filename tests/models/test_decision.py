@@ -33,14 +33,14 @@ CHEAP = Costs(retrain=100, unlearn=10, audit=2, assess=1, p_escalate=0.2)
 def make_hardness(**changed: Any) -> Hardness:
     """An easy request with references: much is owed, little stands in the way."""
     parts: dict[str, Any] = {
-        "shares": Shares(count=10, total=0.01, strata={"3": 0.1}, left={"3": 90}),
+        "shares": Shares(count=20, total=0.01, strata={"3": 0.1}, left={"3": 180}),
         "deficit": Deficit(
             TargetRule.REFERENCE, mean=1.0, error=0.1, positive=1.0, owed=1.0, spread=0.1, exposed=1
         ),
         "reconciliation": make_reconciliation(kappa=-1.0),
         "entanglement": Entanglement(score=50.0, rank=0.5, random=50.0),
         "memorization": Memorization(Proxy.CONFIDENCE, mean=0.1, share=0.1),
-        "samples": 10,
+        "samples": 20,
         "sample_passes": 100,
         "seconds": 0.1,
     }
@@ -117,6 +117,20 @@ def test_nothing_is_done_where_mean_and_samples_are_inside_the_retrain_band() ->
 )
 def test_something_is_done_where_the_band_is_left_or_unknown(deficit: Deficit) -> None:
     assert route(make_hardness(deficit=deficit)) is Route.HAMU
+
+
+def test_what_no_audit_can_judge_is_retrained_unless_a_person_is_asked() -> None:
+    few = make_hardness(deficit=make_deficit(0.0, exposed=0.0))
+
+    decision = decide(few, CHEAP, Budgets(), Policy(fewest=21))
+
+    assert decision.route is Route.RETRAIN
+    assert decision.reasons == (
+        "An audit judges by 21 forgotten samples at least, and these are 20:"
+        " they would be retrained in the end.",
+    )
+    assert route(few, policy=Policy(fewest=20)) is Route.NONE
+    assert route(few) is Route.NONE
 
 
 def test_without_references_a_missing_deficit_is_never_taken_for_forgetting() -> None:

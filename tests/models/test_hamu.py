@@ -15,7 +15,15 @@ from models.progress import silent
 from models.training import evaluate
 from models.unlearning.contract import Stop, Unlearned
 from models.unlearning.hamu import hamu
-from models.unlearning.targets import Aim, goal_for, rank_matched, scaled
+from models.unlearning.targets import (
+    Aim,
+    Shape,
+    brought_down,
+    goal_for,
+    rank_matched,
+    scaled,
+    standing,
+)
 from tests.models.blobs import make_split, mean_loss, recipe, same_state, trained
 
 
@@ -151,6 +159,31 @@ def test_samples_with_targets_of_their_own_come_to_them_and_stay_there() -> None
     assert made.trace.stop is Stop.FORGOTTEN
     assert float((targets - losses).clamp(min=0).mean()) <= goal.band + goal.slack
     assert losses[1::2].mean() > 3 * losses[::2].mean()
+
+
+@pytest.mark.parametrize(
+    ("shape", "slopes"),
+    [
+        ("linear", [-1.0, -1.0, 0.0]),
+        ("squared", [-1.6, -0.4, 0.0]),
+        ("two_sided", [-1.6, -0.4, 2.0]),
+    ],
+)
+def test_a_shape_says_what_each_deficit_counts(shape: str, slopes: list[float]) -> None:
+    targets = torch.tensor([5.0, 2.0, 1.0])
+    losses = torch.tensor([1.0, 1.0, 6.0], requires_grad=True)
+    goal = goal_for(losses.detach(), targets, aim=Aim.SAMPLES, shape=Shape(shape))
+    now = standing(goal, losses.detach())
+
+    brought_down(goal, losses, targets, before=replace(now, owed=2.5)).backward()
+
+    assert losses.grad is not None
+    assert (3 * losses.grad).tolist() == pytest.approx(slopes)
+
+
+def test_a_shape_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="cubed"):
+        forgotten(shape="cubed")
 
 
 def test_a_spread_of_unseen_losses_widens_the_band() -> None:
