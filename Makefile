@@ -63,13 +63,16 @@ migration: $(READY) ## Draft a migration from the tables: make migration m="add 
 	@[ -n "$${m:-}" ] || { echo 'Say what changes: make migration m="add a column"' >&2; exit 1; }
 	$(BIN)/python -m app.cli.draft_migration "$$m"
 
-bench: bench-unlearning bench-references bench-restarts bench-verdict bench-conformance bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching ## Measure what the README claims: hours
+bench: bench-unlearning bench-fresh bench-references bench-restarts bench-verdict bench-conformance bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching ## Measure what the README claims: hours
 
 bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped; GPU=1: also CIFAR-10
 	$(BIN)/python -m benchmarks.unlearning $(if $(GPU),--gpu)
 
+bench-fresh: $(READY) ## Try our default on people by whom none of its settings was chosen
+	$(BIN)/python -m benchmarks.fresh_people
+
 bench-references: $(READY) ## See how near references come to retrained networks
-	$(BIN)/python -m benchmarks.references digits careers
+	$(BIN)/python -m benchmarks.references digits careers fashion omniglot
 
 bench-restarts: $(READY) ## Compare rounds of forgetting with restarts from the last exact version
 	$(BIN)/python -m benchmarks.restarts digits careers

@@ -106,8 +106,8 @@ def decide(hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy) -
 
     A forced route comes first. Then what only a retrain can do, which outweighs a measured absence
     of deficit: a stratum that vanishes, a spent budget, memorized samples seen without references,
-    fewer samples than an audit can judge by.
-    Then `none`, then harm that cannot be avoided and the cost rule, and only then a method.
+    fewer samples than an audit can judge by. Then `none`, then harm that cannot be avoided and the
+    cost rule, and only then a method.
     """
     route, reasons = choose(hardness, costs, budgets, policy)
     return Decision(
@@ -253,7 +253,7 @@ def numbers(hardness: Hardness, costs: Costs, budgets: Budgets) -> dict[str, flo
         "beyond_kappa2_error": conflict.beyond_kappa2_error,
         "largest_stratum_share": max(hardness.shares.strata.values(), default=None),
         "forget_share": hardness.shares.total,
-        "forget_samples": float(hardness.shares.count),
+        "forget_samples": hardness.shares.count,
         "rounds": budgets.rounds,
         "share": budgets.share,
         "cost_retrain": costs.retrain,
@@ -277,7 +277,7 @@ def thresholds(
         "stratum_share": policy.stratum_share,
         "memorized_share": policy.memorized_share,
         "exposed_share": policy.exposed_share,
-        "forget_samples": float(policy.fewest),
+        "forget_samples": policy.fewest,
         "max_rounds": budgets.max_rounds,
         "max_share": budgets.max_share,
         "cost_expected": costs.retrain,

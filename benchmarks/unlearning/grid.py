@@ -70,10 +70,10 @@ def prepare(comparison: Comparison, *, band: int) -> None:
     fastest.search(comparison.shelf, comparison.rows, comparison.told)
 
 
-def carry_out(comparison: Comparison, seed: int) -> None:
-    """Every way on every forget set, from the network of one seed; once all is prepared."""
-    for case in forget_sets(comparison.data, comparison.shelf, comparison.told):
-        compare(comparison, case, seed)
+def carry_out(comparison: Comparison, name: str, seed: int) -> None:
+    """Every way on the forget set of this name, from one network; once all is prepared."""
+    drawn = forget_sets(comparison.data, comparison.shelf, comparison.told)
+    compare(comparison, next(case for case in drawn if case.name == name), seed)
 
 
 def rows_of(data: str, *, seeds: int, band: int) -> int:
@@ -83,14 +83,14 @@ def rows_of(data: str, *, seeds: int, band: int) -> int:
     return tuned + len(sets_on(data)) * (band + seeds * (len((UNTOUCHED, HARDNESS)) + len(ways)))
 
 
-def forget_sets(data: str, shelf: Shelf, told: Told) -> list[Case]:
+def forget_sets(data: str, shelf: Shelf, told: Told, *, draw: int = DRAW) -> list[Case]:
     """The cases of a data set.
 
     Neither who steers nor who judges chooses among samples: what it says of those it chose would be
     extreme.
     """
     choosing = shelf.table("choosing", PARTS, JUDGING_ROUNDS, CHOOSE, told)
-    return cases(data, shelf.pool, choosing, seed=DRAW)
+    return cases(data, shelf.pool, choosing, seed=draw)
 
 
 def tune(comparison: Comparison, case: Case) -> None:

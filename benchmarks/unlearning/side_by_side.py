@@ -1,9 +1,9 @@
 """Runs the grids of several data sets, a process on each core, with a bar for each data set."""
 
 import multiprocessing
-import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from rich.progress import (
 )
 
 from benchmarks.unlearning import grid
-from benchmarks.unlearning.cases import FOR_A_GPU
+from benchmarks.unlearning.cases import FOR_A_GPU, sets_on
 from benchmarks.unlearning.rows import Rows
 
+Task = Future[Any]
+Part = list[tuple[str, int]]  # forget sets, each with a seed
 COLUMNS = (
     TextColumn("{task.fields[data]:10}"),
     BarColumn(),
@@ -36,8 +38,7 @@ def compare(
 ) -> None:
     """All rows of these data sets, some side by side; how far they are is read from the rows.
 
-    First what the rows of all seeds need; then the seeds, those of the slowest data set first, so
-    that no core waits for another at the end.
+    First what all rows of a data set need; then its parts, as soon as that is there.
     """
     fresh = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with Progress(*COLUMNS, console=console) as bars, ProcessPoolExecutor(at_once, fresh) as pool:
@@ -47,41 +48,35 @@ def compare(
             )
             for name in there
         }
-        first = {name: [pool.submit(prepare, name, folder, band)] for name in there}
-        watch(bars, shown, first, folder)
-        slowest_first = sorted(there, key=lambda name: first[name][0].result(), reverse=True)
-        then = {
-            name: [pool.submit(carry_out, name, folder, some) for some in apart(name, seeds)]
-            for name in slowest_first
-        }
-        watch(bars, shown, then, folder)
-        for tasks in then.values():
-            for task in tasks:
-                task.result()
+        running = {name: [pool.submit(prepare, name, folder, band)] for name in there}
+        ahead = list(there)  # whose parts have yet to be handed out
+        while ahead or unfinished(running):
+            wait(unfinished(running), timeout=1, return_when=FIRST_COMPLETED)
+            for name in [name for name in ahead if running[name][0].done()]:
+                ahead.remove(name)
+                if running[name][0].exception() is None:
+                    running[name] += [
+                        pool.submit(carry_out, name, folder, part) for part in parts_of(name, seeds)
+                    ]
+            show(bars, shown, running, folder)
+        for task in chain(*running.values()):
+            task.result()
 
 
-def apart(name: str, seeds: int) -> list[range]:
-    """The seeds that go to a process each; a GPU is for one at a time, or times would be wrong."""
-    whole = range(seeds)
-    return [whole] if name in FOR_A_GPU else [whole[seed : seed + 1] for seed in whole]
+def unfinished(running: Mapping[str, list[Task]]) -> list[Task]:
+    return [task for task in chain(*running.values()) if not task.done()]
 
 
-def watch(
-    bars: Progress,
-    shown: Mapping[str, TaskID],
-    running: Mapping[str, list[Future[Any]]],
-    folder: Path,
-) -> None:
-    """Show how far they are until all have come to their end."""
-    while wait([task for tasks in running.values() for task in tasks], timeout=1).not_done:
-        show(bars, shown, running, folder)
-    show(bars, shown, running, folder)
+def parts_of(name: str, seeds: int) -> list[Part]:
+    """What goes to a process each; a GPU is for one at a time, or times would be wrong."""
+    every = [(which, seed) for which in sets_on(name) for seed in range(seeds)]
+    return [every] if name in FOR_A_GPU else [[one] for one in every]
 
 
 def show(
     bars: Progress,
     shown: Mapping[str, TaskID],
-    running: Mapping[str, list[Future[Any]]],
+    running: Mapping[str, list[Task]],
     folder: Path,
 ) -> None:
     """What the files say of each data set."""
@@ -95,18 +90,16 @@ def show(
             bars.update(task, description="failed" if failed else "done")
 
 
-def prepare(name: str, folder: Path, band: int) -> float:
-    """What a data set's rows need, in a process of its own; the seconds that it took."""
-    started = time.monotonic()
+def prepare(name: str, folder: Path, band: int) -> None:
+    """What a data set's rows need, in a process of its own."""
     grid.prepare(opened(name, folder), band=band)
-    return time.monotonic() - started
 
 
-def carry_out(name: str, folder: Path, seeds: range) -> None:
-    """The rows of some seeds, in a process of their own."""
+def carry_out(name: str, folder: Path, part: Part) -> None:
+    """The rows of some forget sets and seeds, in a process of their own."""
     comparison = opened(name, folder)
-    for seed in seeds:
-        grid.carry_out(comparison, seed)
+    for which, seed in part:
+        grid.carry_out(comparison, which, seed)
 
 
 def opened(name: str, folder: Path) -> grid.Comparison:
