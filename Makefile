@@ -13,7 +13,7 @@ CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help demo up test coverage test-faults soak pages check fix migration clean
-.PHONY: conformance bench bench-unlearning bench-references bench-restarts bench-verdict bench-conformance
+.PHONY: conformance bench bench-unlearning bench-fresh bench-references bench-restarts bench-verdict bench-conformance
 .PHONY: bench-people bench-person bench-stream bench-step bench-sequencer bench-intake bench-batching
 
 help: ## Show this list

@@ -9,8 +9,19 @@ from models.data import Split
 from models.hardness.record import Proxy
 from models.recipe import Recipe
 from models.reference_targets import targets_for
+from models.references import spread
 from models.unlearning import RANKED, STEERED
 from workers import said
+
+
+def by_references(
+    steering: str | None, parent: nn.Module, split: Split, recipe: Recipe
+) -> dict[str, Any]:
+    """The forget set's `targets` and their `spread`, `[F]` each, where they are known."""
+    known = said.table_of(steering, split.forget)
+    if known is None:
+        return {}
+    return {"targets": targets_for(parent, split, recipe, known), "spread": spread(known)}
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,6 @@ class Aims:
         parent: nn.Module,
         split: Split,
         recipe: Recipe,
-        *,
         steering: str | None,
         confidences: str | None,
     ) -> Self:

@@ -20,14 +20,12 @@ from models.fresh import trained
 from models.hardness.measure import measure
 from models.progress import Progress, part
 from models.recipe import Recipe
-from models.reference_targets import targets_for
-from models.references import spread
 from models.resuming import Resume
 from models.training import best_device, evaluate
 from models.trial import Known
 from models.unlearning import METHODS, RESUMABLE
 from workers import against_retrain, said, trials
-from workers.aims import Aims
+from workers.aims import Aims, by_references
 from workers.audit_seconds import audit_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
@@ -72,6 +70,13 @@ class Bench:
             self.begins_with = weights.digest(Path(parent))
         return {"device": device_name(self.device), "threads": torch.get_num_threads()}
 
+    @property
+    def before(self) -> tuple[nn.Module, Split]:
+        """The network that a job starts from where it unlearns, and what that is to forget."""
+        assert self.parent is not None
+        assert self.split is not None
+        return self.parent, self.split
+
     def train(self, *, out: str) -> dict[str, Any]:
         """Train a first version; tells how well it does and how long it took."""
         started = time.monotonic()
@@ -98,18 +103,13 @@ class Bench:
         train_samples: int | None,
     ) -> dict[str, Any]:
         """Measure hardness on the parent, and predict what a retrain and an audit will take."""
-        assert self.parent is not None
-        assert self.split is not None
-        known = said.table_of(steering, self.split.forget)
+        parent, split = self.before
         hardness = measure(
-            self.parent,
-            self.split,
+            parent,
+            split,
             self.recipe,
             confidences=said.confidences_in(confidences),
-            targets=None
-            if known is None
-            else targets_for(self.parent, self.split, self.recipe, known),
-            spread=None if known is None else spread(known),
+            **by_references(steering, parent, split, self.recipe),
             seed=self.seed,
             progress=self.progress,
         )
@@ -118,35 +118,27 @@ class Bench:
             train_seconds, train_samples = timed
         return {
             "hardness": asdict(hardness),
-            "retrain_seconds": train_seconds * len(self.split.retain) / train_samples,
-            "audit_seconds": audit_seconds(self.parent, self.split, self.holdout, self.recipe),
+            "retrain_seconds": train_seconds * len(split.retain) / train_samples,
+            "audit_seconds": audit_seconds(parent, split, self.holdout, self.recipe),
         }
 
     def unlearn(
         self, *, route: str, steering: str | None, confidences: str | None, out: str
     ) -> dict[str, Any]:
         """Run the route's method on the parent, told what is known of single samples."""
-        assert self.parent is not None
-        assert self.split is not None
-        aims = Aims.of(
-            route,
-            self.parent,
-            self.split,
-            self.recipe,
-            steering=steering,
-            confidences=confidences,
-        )
-        begins = (self.begins_with, self.split.forget.ids, aims.values)
+        parent, split = self.before
+        aims = Aims.of(route, parent, split, self.recipe, steering, confidences)
+        begins = (self.begins_with, split.forget.ids, aims.values)
         going = {"resume": self.place_for(route, out, *begins)} if route in RESUMABLE else {}
         knobs: dict[str, Any] = aims.knobs | going
         started = time.monotonic()
         unlearned = METHODS[route](
-            self.parent, self.split, self.recipe, seed=self.seed, progress=self.progress, **knobs
+            parent, split, self.recipe, seed=self.seed, progress=self.progress, **knobs
         )
         seconds = time.monotonic() - started
         return {
             "weights_digest": weights.save(unlearned.network, Path(out)),
-            "movement": weights.distance(self.parent, unlearned.network),
+            "movement": weights.distance(parent, unlearned.network),
             "seconds": seconds,
             "trace": asdict(unlearned.trace),
             "logged": said.leave_confidences(unlearned.confidences, len(self.samples), out),
@@ -168,24 +160,23 @@ class Bench:
 
         Only now is it told which samples ride along.
         """
-        assert self.parent is not None
-        assert self.split is not None
-        known = said.table_of(judging, self.split.forget)
-        voices = () if known is None else judges(known, self.split.forget, self.split.validation)
+        parent, split = self.before
+        known = said.table_of(judging, split.forget)
+        voices = () if known is None else judges(known, split.forget, split.validation)
         reference = None
         if may_retrain and not voices:
             reference = yardstick(
-                self.parent,
-                self.split,
+                parent,
+                split,
                 self.recipe,
                 seed=self.seed + 1,  # not the one of the job's own retrain
                 progress=self.progress,
                 resume=self.place_for("reference", served),
             )
         report = audit(
-            self.parent,
+            parent,
             self.loaded(served),
-            self.split,
+            split,
             self.holdout.test,
             self.recipe,
             route=route,
@@ -201,17 +192,16 @@ class Bench:
         return {
             **asdict(report),
             **accounted(reference, judging if voices else None, Path(served)),
-            "strata_forgotten": len(self.split.forget.strata.unique()),
+            "strata_forgotten": len(split.forget.strata.unique()),
         }
 
     def check(self, *, route: str, served: str, out: str) -> dict[str, Any]:
         """Hold a published version against a retrain, and destroy that."""
-        assert self.parent is not None
-        assert self.split is not None
+        parent, split = self.before
         return against_retrain.carry_out(
-            self.parent,
+            parent,
             self.loaded(served),
-            self.split,
+            split,
             self.holdout.test,
             self.recipe,
             route=route,

@@ -181,7 +181,7 @@ def untouched(session: Session) -> Job:
     """A job that found nothing to do: its references say that nothing is owed."""
     measured = hardness()
     nothing = {"rule": "reference", "mean": 0.0, "spread": 1.0, "exposed": 0.0}
-    shares = {"count": 2, "total": 0.1, "strata": {"0": 0.1}, "left": {"0": 18}}
+    shares = {"count": 20, "total": 0.1, "strata": {"0": 0.1}, "left": {"0": 180}}
     assessed = {
         "hardness": measured | {"deficit": measured["deficit"] | nothing, "shares": shares},
         "retrain_seconds": 6.25,
