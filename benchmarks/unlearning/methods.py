@@ -97,7 +97,7 @@ def distilled(average: Average) -> Build:
 WAYS = (
     Way("hamu, reference targets", by_targets(hamu)),
     Way("hamu, targets by rank", lambda _: hamu),
-    Way("… lead not taken off", by_targets(hamu, "as_said"), ablation=True),
+    Way("… lead not taken off", by_targets(hamu, "as_said")),
     Way("… squared deficits", by_targets(hamu, shape="squared"), ablation=True),
     Way("… two-sided", by_targets(hamu, shape="two_sided"), ablation=True),
     Way("… hinge on the loss", by_targets(hamu, aim="samples"), ablation=True),

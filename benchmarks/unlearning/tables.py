@@ -5,7 +5,7 @@ from statistics import mean, stdev
 from benchmarks.unlearning import fastest, regret
 from benchmarks.unlearning.bands import inside
 from benchmarks.unlearning.cases import SETS
-from benchmarks.unlearning.grid import RETRAIN, TUNING_SET, UNTOUCHED
+from benchmarks.unlearning.grid import HARDNESS, RETRAIN, TUNING_SET, UNTOUCHED
 from benchmarks.unlearning.measured import tow
 from benchmarks.unlearning.methods import WAYS, ways_on
 from benchmarks.unlearning.rows import Row, of
@@ -43,17 +43,19 @@ def text(every: dict[str, list[Row]], *, seeds: int, band: int) -> str:
         parts += [
             section(name, which, of_set, share) for which in SETS if (of_set := of(rows, set=which))
         ]
-    parts += [summary(every), regret.text(every)]
+    parts += [summary(every), costs(every), regret.text(every)]
     return "\n\n".join(parts) + "\n"
 
 
 def chosen(data: str, rows: list[Row]) -> str:
-    """The base of the costs, and what the baselines were tuned to."""
+    """The base of the costs, what measuring takes, and what the baselines were tuned to."""
     tuned = [f"  {row['way']} {row['settings']}" for row in of(rows, set=TUNING_SET)]
+    measured, retrains = of(rows, way=HARDNESS), of(rows, way=RETRAIN)
+    measuring = average(measured, "seconds") / average(retrains, "seconds") if measured else 0.0
     return "\n".join(
         [
             f"{data}: the shortest training that serves as well takes {fastest.share_of(rows):.2f}"
-            " of the recipe's own;",
+            f" of the recipe's own; measuring hardness, with nothing logged, {measuring:.3f};",
             "baselines with the settings of highest ToW on another network:",
             *tuned,
         ]
@@ -133,6 +135,28 @@ def total(way: str, every: dict[str, list[Row]], kinds: list[str]) -> str:
     means = [f"{mean(values):.3f}" if values else "-" for values in (costs, of_fastest)]
     cells += [f"{passed} of {runs}", *means]
     return f"{way:25}" + "".join(f" {written:>13}" for written in cells)
+
+
+def costs(every: dict[str, list[Row]]) -> str:
+    """Per way: its mean cost on each kind of forget set."""
+    kinds = [which for which in SETS if any(of(rows, set=which) for rows in every.values())]
+    lines = [
+        "Mean cost, over all data sets, by forget set.",
+        f"{'':25}" + "".join(f" {which:>13}" for which in kinds),
+    ]
+    for way in NAMES:
+        cells = [
+            [
+                row["seconds"] / average(of(rows, set=which, way=RETRAIN), "seconds")
+                for data, rows in every.items()
+                for row in of(rows, set=which, way=way)
+                if way in shown_on(data) and "failed" not in row
+            ]
+            for which in kinds
+        ]
+        written = [f"{mean(shares):.3f}" if shares else "-" for shares in cells]
+        lines.append(f"{way:25}" + "".join(f" {cell:>13}" for cell in written))
+    return "\n".join(lines)
 
 
 def average(rows: list[Row], name: str) -> float:
