@@ -63,13 +63,7 @@ def carry_out(data: str) -> None:
         for seed in range(NETWORKS):
             grid.retrained(comparison, case, seed)
         for seed in range(NETWORKS):
-            parent, seconds = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
-            key = {"set": case.name, "seed": seed}
-            if not comparison.rows.has(**key, way=grid.UNTOUCHED):
-                grid.add(comparison, case, grid.UNTOUCHED, seed, parent, parent, seconds=seconds)
-            if not comparison.rows.has(**key, way=OURS.name):
-                split = grid.split_of(comparison, case)
-                grid.forget(comparison, case, OURS, seed, parent, split)
+            grid.compare(comparison, case, seed, (OURS,))
 
 
 def drawn(comparison: grid.Comparison) -> list[Case]:
@@ -126,8 +120,7 @@ def total(way: str, every: dict[str, list[Row]]) -> str:
             for row in of(rows, set=named(kind, draw), way=way):
                 hits.append("failed" not in row and inside(row, band))
                 passed.append(row.get("verdict") == "pass")
-                if "failed" not in row:
-                    costs.append(row["seconds"] / tables.average(band, "seconds"))
+            costs += tables.shares(rows, named(kind, draw), way)
         cells.append(f"{sum(hits)} of {len(hits)}")
     cells += [f"{sum(passed)} of {len(passed)}", f"{mean(costs):.3f}"]
     return f"{way:25}" + "".join(f" {written:>13}" for written in cells)

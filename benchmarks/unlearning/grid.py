@@ -1,5 +1,6 @@
 """Runs the grid, one row after another, and keeps each row: a stopped run goes on where it was."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def prepare(comparison: Comparison, *, band: int) -> None:
 def carry_out(comparison: Comparison, name: str, seed: int) -> None:
     """Every way on the forget set of this name, from one network; once all is prepared."""
     drawn = forget_sets(comparison.data, comparison.shelf, comparison.told)
-    compare(comparison, next(case for case in drawn if case.name == name), seed)
+    case = next(case for case in drawn if case.name == name)
+    assess(comparison, case, seed)
+    compare(comparison, case, seed, ways_on(comparison.data))
 
 
 def rows_of(data: str, *, seeds: int, band: int) -> int:
@@ -141,24 +144,24 @@ def name_of_retrain(case: str, seed: int) -> str:
     return f"without {case} {seed}".replace(" ", "-")
 
 
-def compare(comparison: Comparison, case: Case, seed: int) -> None:
-    """Every way on one forget set and one network."""
+def compare(comparison: Comparison, case: Case, seed: int, ways: Sequence[Way]) -> None:
+    """These ways on one forget set and one network, and what it is worth left as it was."""
     parent, seconds = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
     if not comparison.rows.has(set=case.name, way=UNTOUCHED, seed=seed):
         add(comparison, case, UNTOUCHED, seed, parent, parent, seconds=seconds)
     split = split_of(comparison, case)
-    assess(comparison, case, seed, parent, split)
-    for way in ways_on(comparison.data):
+    for way in ways:
         if not comparison.rows.has(set=case.name, way=way.name, seed=seed):
             comparison.told(f"{case.name}, seed {seed}: {way.name}")
             forget(comparison, case, way, seed, parent, split)
 
 
-def assess(comparison: Comparison, case: Case, seed: int, parent: nn.Module, split: Split) -> None:
+def assess(comparison: Comparison, case: Case, seed: int) -> None:
     """Measure what a decision would look at."""
     if comparison.rows.has(set=case.name, way=HARDNESS, seed=seed):
         return
-    device = comparison.shelf.device
+    parent, _ = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
+    split, device = split_of(comparison, case), comparison.shelf.device
     known, started = comparison.steering.of(case.forget), clock.now(device)
     hardness = measure(
         parent,

@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.unlearning import fastest
+from benchmarks.unlearning import fastest, tables
 from benchmarks.unlearning.cases import SETS
 from benchmarks.unlearning.grid import RETRAIN
 from benchmarks.unlearning.methods import WAYS, ways_on
@@ -75,9 +75,8 @@ def distances(rows: list[Row], way: str) -> list[float]:
 def costs(rows: list[Row], way: str) -> list[float]:
     """Processor seconds over those of a retrain by the recipe."""
     return [
-        row["seconds"] / mean(other["seconds"] for other in band)
+        share
         for which in SHOWN
-        if (band := of(rows, set=which, way=RETRAIN))
-        for row in of(rows, set=which, way=way)
-        if "failed" not in row
+        if of(rows, set=which, way=RETRAIN)
+        for share in tables.shares(rows, which, way)
     ]

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean
 
+from app.ledger.policy import Policy
 from benchmarks.unlearning.grid import HARDNESS, RETRAIN, UNTOUCHED
 from benchmarks.unlearning.rows import Row, of
-from models.auditing.verdict import Thresholds
-from models.decision import Budgets, Costs, Policy, Route, decide, expected_escalation
+from models.decision import Budgets, Costs, Route, decide, expected_escalation
 from models.hardness.record import Hardness
-from workers.costs import UNMEASURED_SHARE
+from workers.costs import UNMEASURED_SHARE, choices
 
 OURS = "hamu, reference targets"
-FEWEST = Thresholds().min_forgotten
 NO_BUDGET = Budgets(max_rounds=10**9, max_share=1.0)  # each network here is forgotten from once
 
 
@@ -84,7 +83,7 @@ def decided(every: list[Job]) -> list[Route]:
                 sum(not past.unlearned_well for past in before), len(before)
             ),
         )
-        routes.append(decide(job.hardness, costs, NO_BUDGET, Policy(fewest=FEWEST)).route)
+        routes.append(decide(job.hardness, costs, NO_BUDGET, choices(Policy())).route)
     return routes
 
 

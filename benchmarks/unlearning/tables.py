@@ -105,7 +105,7 @@ def cell(values: list[float], form: str) -> str:
 
 def summary(every: dict[str, list[Row]]) -> str:
     """Per way: the share of its runs that lay inside the band, by kind of forget set."""
-    kinds = [which for which in SETS if any(of(rows, set=which) for rows in every.values())]
+    kinds = kinds_in(every)
     lines = [
         "Inside the band, over all data sets, by forget set; passed by the audit; and the"
         " mean cost.",
@@ -126,10 +126,9 @@ def total(way: str, every: dict[str, list[Row]], kinds: list[str]) -> str:
             hits += sum(inside(row, band) for row in sound)
             passed += sum(row["verdict"] == "pass" for row in sound)
             tried += len(done)
-            if sound:
-                shares = [row["seconds"] / average(band, "seconds") for row in sound]
-                costs += shares
-                of_fastest += [share / fastest.share_of(rows) for share in shares]
+            taken = shares(rows, which, way)
+            costs += taken
+            of_fastest += [share / fastest.share_of(rows) for share in taken]
         cells.append(f"{hits} of {tried}")
         runs += tried
     means = [f"{mean(values):.3f}" if values else "-" for values in (costs, of_fastest)]
@@ -139,7 +138,7 @@ def total(way: str, every: dict[str, list[Row]], kinds: list[str]) -> str:
 
 def costs(every: dict[str, list[Row]]) -> str:
     """Per way: its mean cost on each kind of forget set."""
-    kinds = [which for which in SETS if any(of(rows, set=which) for rows in every.values())]
+    kinds = kinds_in(every)
     lines = [
         "Mean cost, over all data sets, by forget set.",
         f"{'':25}" + "".join(f" {which:>13}" for which in kinds),
@@ -147,16 +146,28 @@ def costs(every: dict[str, list[Row]]) -> str:
     for way in NAMES:
         cells = [
             [
-                row["seconds"] / average(of(rows, set=which, way=RETRAIN), "seconds")
+                share
                 for data, rows in every.items()
-                for row in of(rows, set=which, way=way)
-                if way in shown_on(data) and "failed" not in row
+                if way in shown_on(data)
+                for share in shares(rows, which, way)
             ]
             for which in kinds
         ]
         written = [f"{mean(shares):.3f}" if shares else "-" for shares in cells]
         lines.append(f"{way:25}" + "".join(f" {cell:>13}" for cell in written))
     return "\n".join(lines)
+
+
+def kinds_in(every: dict[str, list[Row]]) -> list[str]:
+    """The kinds of forget sets of which there are rows."""
+    return [which for which in SETS if any(of(rows, set=which) for rows in every.values())]
+
+
+def shares(rows: list[Row], which: str, way: str) -> list[float]:
+    """What each run of a way took on a forget set, of the mean retrain without it."""
+    band = of(rows, set=which, way=RETRAIN)
+    done = [row for row in of(rows, set=which, way=way) if "failed" not in row]
+    return [row["seconds"] / average(band, "seconds") for row in done]
 
 
 def average(rows: list[Row], name: str) -> float:
