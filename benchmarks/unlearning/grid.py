@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from models.unlearning.contract import Diverged
 DRAW, STEER, JUDGE, BAND, TUNING, CHOOSE = 1, 10_000, 20_000, 30_000, 40_000, 60_000
 TUNED_ON, TUNING_SET = "random 5 %", "tuning"
 UNTOUCHED, RETRAIN, HARDNESS = "untouched", "retrain", "hardness"
+UNNAMED = "… not named one"  # a retrain whose audit is not told how it was made
 
 # What an audit is told of the network before it; of all ways to unlearn it asks the same.
 ROUTES = {UNTOUCHED: Route.NONE, RETRAIN: Route.RETRAIN}
@@ -80,10 +82,12 @@ def carry_out(comparison: Comparison, name: str, seed: int) -> None:
 
 
 def rows_of(data: str, *, seeds: int, band: int) -> int:
-    """How many rows a data set comes to, without the search for its fastest training."""
+    """How many rows a data set comes to."""
     ways = ways_on(data)
     tuned = sum(len(way.settings) > 1 for way in ways)
-    return tuned + len(sets_on(data)) * (band + seeds * (len((UNTOUCHED, HARDNESS)) + len(ways)))
+    of_each_set = 2 * band + seeds * (len((UNTOUCHED, HARDNESS)) + len(ways))
+    searched = len(fastest.SHARES) * len(fastest.SEEDS)
+    return searched + tuned + len(sets_on(data)) * of_each_set
 
 
 def forget_sets(data: str, shelf: Shelf, told: Told, *, draw: int = DRAW) -> list[Case]:
@@ -128,15 +132,19 @@ def settings_of(comparison: Comparison, way: Way) -> Settings:
 
 
 def retrained(comparison: Comparison, case: Case, seed: int) -> None:
-    """One network of a band."""
-    if comparison.rows.has(set=case.name, way=RETRAIN, seed=seed):
+    """One network of a band, and what an audit says that takes it for one that was unlearned."""
+    key = {"set": case.name, "seed": seed}
+    if comparison.rows.has(**key, way=UNNAMED):
         return
     split = split_of(comparison, case)
     comparison.told(f"{case.name}: retrain {seed + 1}")
     name = name_of_retrain(case.name, seed)
     network, seconds = comparison.shelf.trained(name, split.retain, BAND + seed)
     parent, _ = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
-    add(comparison, case, RETRAIN, seed, parent, network, seconds=seconds)
+    if not comparison.rows.has(**key, way=RETRAIN):
+        add(comparison, case, RETRAIN, seed, parent, network, seconds=seconds)
+    audited = audit_of(comparison, case, UNNAMED, parent, network)
+    comparison.rows.add({**key, "way": UNNAMED, **audited})
 
 
 def name_of_retrain(case: str, seed: int) -> str:
@@ -246,18 +254,25 @@ def add(
 ) -> None:
     """Measure and audit the network that a way made from its parent, and keep the row."""
     facts = {"set": case.name, "way": way, "seed": seed, "forgotten": len(case.forget)}
-    shelf, split = comparison.shelf, split_of(comparison, case)
-    audited = judged(
+    audited = audit_of(comparison, case, way, parent, network)
+    measured = worth_of(comparison, split_of(comparison, case), network)
+    comparison.rows.add({**facts, "seconds": seconds, **measured, **audited})
+
+
+def audit_of(
+    comparison: Comparison, case: Case, way: str, parent: nn.Module, network: nn.Module
+) -> dict[str, Any]:
+    """The verdict on the network that a way made from its parent."""
+    shelf = comparison.shelf
+    return judged(
         parent,
         network,
-        split,
+        split_of(comparison, case),
         shelf.holdout.test,
         shelf.recipe,
         comparison.judging,
         route=ROUTES.get(way, Route.HAMU),
     )
-    measured = worth_of(comparison, split, network)
-    comparison.rows.add({**facts, "seconds": seconds, **measured, **audited})
 
 
 def worth_of(comparison: Comparison, split: Split, network: nn.Module) -> dict[str, float]:

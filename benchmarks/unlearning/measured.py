@@ -20,12 +20,13 @@ from models.auditing.attacks import (
 )
 from models.auditing.audit import audit
 from models.auditing.judges import judges
+from models.auditing.signals import listen
 from models.auditing.verdict import Thresholds
 from models.data import Samples, Split
 from models.progress import silent
 from models.recipe import Recipe
 from models.references import Table
-from models.training import device_of, evaluate
+from models.training import device_of
 from models.unlearning.targets import Aim, scaled
 
 SERVED = ("forget", "retain", "test")
@@ -56,18 +57,11 @@ class Worth:
 
 def worth(network: nn.Module, split: Split, test: Samples, recipe: Recipe, judging: Table) -> Worth:
     """Measure a network; the references of `judging` never steered a method."""
-    forget, retain, unseen = (
-        evaluate(network, samples, recipe.losses)
-        for samples in (split.forget, split.retain, split.validation)
-    )
-    served = {
-        name: float(evaluate(network, samples, recipe.scores).mean())
-        for name, samples in zip(SERVED, (split.forget, split.retain, test), strict=True)
-    }
+    sets = {"forget": split.forget, "retain": split.retain, "unseen": split.validation}
+    said = listen(network, sets | {"test": test}, recipe)
+    forget, retain, unseen = (torch.from_numpy(said[name].losses) for name in sets)
     return Worth(
-        forget=served["forget"],
-        retain=served["retain"],
-        test=served["test"],
+        **{name: float(said[name].scores.mean()) for name in SERVED},
         loss=float(forget.mean()),
         doubt=float(scaled(Aim.CONFIDENCE, forget).mean()),
         attack=attack(forget, unseen, split, judging),

@@ -60,17 +60,16 @@ def holdout() -> Holdout:
 
 
 def network() -> nn.Module:
-    """0.1 M parameters.
+    """0.1 M parameters, and quick: a comparison trains it hundreds of times.
 
-    Twice as fast as it is usually written, and the same function: what is pooled is a quarter of
-    what ReLU would have to see, and channels come last, as processors like them.
+    The first layer moves by two pixels, so that the rest sees a quarter of them, and channels come
+    last, as processors like them.
     """
     layers = nn.Sequential(
-        nn.Conv2d(1, 16, kernel_size=3, padding=1),
+        nn.Conv2d(1, 16, kernel_size=5, stride=2, padding=2),
         nn.MaxPool2d(2),
         nn.ReLU(),
         nn.Conv2d(16, 32, kernel_size=3, padding=1),
-        nn.MaxPool2d(2),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(32 * 7 * 7, 64),
