@@ -67,9 +67,9 @@ class Policy:
     unlearning. `sigmas`: how many standard errors count as certain. `stratum_share`: the largest
     share of a stratum, a class for instance, that may be unlearned. `memorized_share`: without
     references, the largest share of memorized samples that may be unlearned. `exposed_share`: with
-    references, the largest share of samples outside their own band for the route `none`. `fewest`:
-    so few samples an audit cannot judge, and what it cannot judge is retrained; nought where a
-    person would be asked instead.
+    references, the largest share of samples outside their own band for the route `none`. `fewest`
+    and `comparable_share`: what an audit needs to judge, samples in all and a share of them that
+    can be compared; what it cannot judge is retrained. Nought where a person would be asked.
     """
 
     route: Route | None = None
@@ -79,6 +79,7 @@ class Policy:
     memorized_share: float = 0.2
     exposed_share: float = 0.05
     fewest: int = 0
+    comparable_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.route is Route.NONE:
@@ -106,7 +107,7 @@ def decide(hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy) -
 
     A forced route comes first. Then what only a retrain can do, which outweighs a measured absence
     of deficit: a stratum that vanishes, a spent budget, memorized samples seen without references,
-    fewer samples than an audit can judge by. Then `none`, then harm that cannot be avoided and the
+    samples that no audit can judge by. Then `none`, then harm that cannot be avoided and the
     cost rule, and only then a method.
     """
     route, reasons = choose(hardness, costs, budgets, policy)
@@ -128,7 +129,7 @@ def choose(
         *vanishing(hardness, policy),
         *spent(hardness, budgets),
         *blind(hardness, policy),
-        *too_few(hardness, policy),
+        *beyond_audits(hardness, policy),
     ]:
         return Route.RETRAIN, must
     if (settled := nothing_owed(hardness, policy)) is not None:
@@ -179,13 +180,19 @@ def blind(hardness: Hardness, policy: Policy) -> Iterator[str]:
         )
 
 
-def too_few(hardness: Hardness, policy: Policy) -> Iterator[str]:
-    """So few samples that no audit could pass whatever is done to the network but a retrain."""
-    count = hardness.shares.count
+def beyond_audits(hardness: Hardness, policy: Policy) -> Iterator[str]:
+    """Samples by which no audit could pass, whatever is done to the network but a retrain."""
+    count, comparable = hardness.shares.count, hardness.shares.comparable
     if count < policy.fewest:
         yield (
             f"An audit judges by {policy.fewest} forgotten samples at least, and these are {count}:"
             " they would be retrained in the end."
+        )
+    if comparable < policy.comparable_share:
+        yield (
+            f"An audit compares samples with unseen and kept ones of their strata. It can do so for"
+            f" {comparable:.0%} of these and needs {policy.comparable_share:.0%}: they would be"
+            " retrained in the end."
         )
 
 
@@ -254,6 +261,7 @@ def numbers(hardness: Hardness, costs: Costs, budgets: Budgets) -> dict[str, flo
         "largest_stratum_share": max(hardness.shares.strata.values(), default=None),
         "forget_share": hardness.shares.total,
         "forget_samples": hardness.shares.count,
+        "comparable_share": hardness.shares.comparable,
         "rounds": budgets.rounds,
         "share": budgets.share,
         "cost_retrain": costs.retrain,
@@ -278,6 +286,7 @@ def thresholds(
         "memorized_share": policy.memorized_share,
         "exposed_share": policy.exposed_share,
         "forget_samples": policy.fewest,
+        "comparable_share": policy.comparable_share,
         "max_rounds": budgets.max_rounds,
         "max_share": budgets.max_share,
         "cost_expected": costs.retrain,

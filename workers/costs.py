@@ -140,8 +140,11 @@ def share(part: Bitmap, whole: Bitmap) -> float:
 
 def choices(policy: Policy, known: Calibration | None = None) -> Choices:
     """The operator's policy as the decision knows it, with the thresholds that were calibrated."""
+    audits = Thresholds()
+    retrains = policy.on_inconclusive == "retrain"
     chosen = Choices(
         route=None if policy.route == "auto" else Route(policy.route),
-        fewest=Thresholds().min_forgotten if policy.on_inconclusive == "retrain" else 0,
+        fewest=audits.min_forgotten if retrains else 0,
+        comparable_share=audits.min_matched_share if retrains else 0.0,
     )
     return chosen if known is None else known.applied_to(chosen)

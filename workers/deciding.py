@@ -18,6 +18,7 @@ from workers import costs
 from workers.costs import Source
 
 FROM_LEDGER = ("rounds", "share")
+OF_POLICY = ("max_rounds", "max_share", "forget_samples", "comparable_share")
 DERIVED = ("cost_expected", "deficit_band")
 CALIBRATED = ("stratum_share", "memorized_share", "exposed_share")
 
@@ -77,7 +78,7 @@ def sources(
     calibrated = {} if known is None else known.thresholds
     limits = dict.fromkeys(("sigmas", *CALIBRATED), Source.DEFAULT)
     limits |= dict.fromkeys(calibrated, Source.CALIBRATION)
-    limits |= dict.fromkeys(("max_rounds", "max_share", "forget_samples"), Source.POLICY)
+    limits |= dict.fromkeys(OF_POLICY, Source.POLICY)
     found = dict(of_costs) | dict.fromkeys(FROM_LEDGER, Source.LEDGER)
     return {
         kind: {

@@ -140,6 +140,7 @@ DECIDED_BY = {
     "largest_stratum_share": ("largest share of one stratum", "stratum_share"),
     "forget_share": ("share of the training set to forget", None),
     "forget_samples": ("samples to forget", "forget_samples"),
+    "comparable_share": ("samples an audit can compare, share", "comparable_share"),
     "rounds": ("approximate rounds since the last exact version", "max_rounds"),
     "share": ("share forgotten since the last exact version", "max_share"),
     "cost_retrain": ("cost of a retrain, s", None),

@@ -26,13 +26,15 @@ class Shares:
     """What a forget set takes away. `total`: share of the training set, 0..1.
 
     `strata`: of each affected stratum (its number, as text) the share to be forgotten; `left`: the
-    samples of it that stay.
+    samples of it that stay. `comparable`: the share of the samples, 0..1, that an audit can compare
+    with unseen and with kept ones of their strata.
     """
 
     count: int
     total: float
     strata: Mapping[str, float]
     left: Mapping[str, int]
+    comparable: float = 1.0
 
 
 @dataclass(frozen=True)

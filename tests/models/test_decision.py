@@ -119,6 +119,20 @@ def test_something_is_done_where_the_band_is_left_or_unknown(deficit: Deficit) -
     assert route(make_hardness(deficit=deficit)) is Route.HAMU
 
 
+def test_what_no_audit_can_compare_is_retrained_unless_a_person_is_asked() -> None:
+    half = Shares(count=20, total=0.01, strata={"3": 0.1}, left={"3": 180}, comparable=0.5)
+
+    decision = decide(make_hardness(shares=half), CHEAP, Budgets(), Policy(comparable_share=0.8))
+
+    assert decision.route is Route.RETRAIN
+    assert decision.reasons == (
+        "An audit compares samples with unseen and kept ones of their strata. It can do so for"
+        " 50% of these and needs 80%: they would be retrained in the end.",
+    )
+    assert decision.numbers["comparable_share"] == 0.5
+    assert route(make_hardness(shares=half), policy=Policy(comparable_share=0.5)) is Route.HAMU
+
+
 def test_what_no_audit_can_judge_is_retrained_unless_a_person_is_asked() -> None:
     few = make_hardness(deficit=make_deficit(0.0, exposed=0.0))
 

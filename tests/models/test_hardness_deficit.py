@@ -131,9 +131,26 @@ def test_shares_count_the_affected_strata_only() -> None:
     counted = shares(split)
 
     assert counted == Shares(
-        count=3, total=0.3, strata={"3": 0.25, "7": 1.0}, left={"3": 6, "7": 0}
+        count=3, total=0.3, strata={"3": 0.25, "7": 1.0}, left={"3": 6, "7": 0}, comparable=0.0
     )
     assert vanishing(counted) == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("retain", "validation", "share"),
+    [
+        pytest.param([3, 3, 7], [3, 3, 7, 7], 1.0, id="all can be compared"),
+        pytest.param([3, 3, 7], [3, 3, 7], 2 / 3, id="one unseen sample of a stratum is too few"),
+        pytest.param([3, 7], [3, 3, 7, 7], 1 / 3, id="a stratum loses more than it keeps"),
+        pytest.param([3, 3, 7], [], 0.0, id="nothing was held out"),
+    ],
+)
+def test_an_audit_can_compare_what_has_unseen_and_kept_samples_of_its_stratum(
+    retain: list[int], validation: list[int], share: float
+) -> None:
+    split = Split(make_samples([3, 3, 7]), make_samples(retain), make_samples(validation))
+
+    assert shares(split).comparable == pytest.approx(share)
 
 
 def test_an_empty_forget_set_has_no_share() -> None:

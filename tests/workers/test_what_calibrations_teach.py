@@ -139,16 +139,19 @@ def test_a_job_that_is_aimed_otherwise_uses_defaults(station: Station) -> None:
     assert aimed["sources"]["thresholds"]["stratum_share"] == "default"
 
 
-@pytest.mark.parametrize(("undecided", "fewest"), [("retrain", 20), ("approve", 0)])
-def test_few_samples_are_retrained_at_once_where_an_undecided_audit_would_retrain_them(
-    station: Station, undecided: str, fewest: int
+@pytest.mark.parametrize(
+    ("undecided", "fewest", "share"), [("retrain", 20, 0.8), ("approve", 0, 0.0)]
+)
+def test_what_an_audit_cannot_judge_is_retrained_at_once_where_it_would_be_in_the_end(
+    station: Station, undecided: str, fewest: int, share: float
 ) -> None:
     with transaction(station.sessions) as session:
         make_version(session, make_model(session, make_dataset(session), on_inconclusive=undecided))
         told = decided(session, dry_run(session), assessed())
 
-    assert told["thresholds"]["forget_samples"] == fewest
-    assert told["sources"]["thresholds"]["forget_samples"] == "policy"
+    for name, needed in (("forget_samples", fewest), ("comparable_share", share)):
+        assert told["thresholds"][name] == needed
+        assert told["sources"]["thresholds"][name] == "policy"
 
 
 def test_another_method_uses_defaults(station: Station) -> None:
