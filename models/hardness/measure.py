@@ -177,12 +177,11 @@ def drawn(split: Split, budget: int | None, *, seed: int, logged: bool) -> Split
 
     Each side's gradients and embeddings, and the held-out losses, take five passes of a side; where
     there is no log, training on held-out data (two) and losses before and after it take six more,
-    and as long as fifteen, for the batches that train are small. Four are left for targets, which
-    ask the network about held-out samples (`models/reference_targets.py`).
+    and as long as fifteen, for the batches that train are small.
     """
     if budget is None:
         budget = max(FEWEST_SAMPLES, len(split.forget) + len(split.retain))
-    limit = max(2, budget // (5 if logged else 24))
+    limit = max(2, budget // (5 if logged else 20))
     generator = torch.Generator().manual_seed(seed)
 
     def some(samples: Samples) -> Samples:
