@@ -199,7 +199,7 @@ def gather(
         finite=sound,
         movement=moved,
         forgotten=len(split.forget),
-        matched_share=matched_share(heard.served),
+        matched_share=matched_share(split),
         leaks=leaks(heard, split, confidence=confidence) if sound else (),
         drops=drops(heard, kept, confidence=confidence) if sound else (),
         doubts=doubts(heard, split, confidence=confidence) if sound else Doubts(),

@@ -16,9 +16,9 @@ from models.auditing.utility import drop, worst_strata
 from models.data import Split
 
 
-def matched_share(said: Said) -> float:
+def matched_share(split: Split) -> float:
     """The share of the forgotten samples that have unseen ones of their stratum."""
-    return float(matched(said["forget"].strata, said["validation"].strata).mean())
+    return float(matched(split.forget.strata.numpy(), split.validation.strata.numpy()).mean())
 
 
 def kept_share(split: Split) -> float:
@@ -40,7 +40,7 @@ def leaks(heard: Heard, split: Split, *, confidence: float) -> tuple[Leak, ...]:
     it all: the noise would be a second estimate of the same error, and the larger of two is too
     large.
     """
-    if matched_share(heard.served) == 0:
+    if matched_share(split) == 0:
         return ()
     networks = [said["validation"] for said in (heard.parent, *heard.yardsticks)]
     strangers = found_by_chance(networks, split.validation.owners)

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.auditing.attacks import matched
-from models.auditing.measuring import kept_share
+from models.auditing.measuring import kept_share, matched_share
 from models.data import Split
 from models.hardness.record import Shares
 
@@ -19,14 +18,8 @@ def shares(split: Split) -> Shares:
         total=len(split.forget) / (len(split.forget) + len(split.retain)),
         strata={str(s): n / (n + kept.get(s, 0)) for s, n in gone.items()},
         left={str(s): kept.get(s, 0) for s in gone},
-        comparable=comparable(split),
+        comparable=min(matched_share(split), kept_share(split)),
     )
-
-
-def comparable(split: Split) -> float:
-    """The share that an audit can compare: the smaller of those with unseen and with kept ones."""
-    unseen = matched(split.forget.strata.numpy(), split.validation.strata.numpy())
-    return min(float(unseen.mean()), kept_share(split))
 
 
 def vanishing(counted: Shares) -> list[str]:

@@ -136,14 +136,14 @@ def test_samples_that_training_was_least_sure_of_count_as_memorized(
     confidences = case.confidences if logged else None
 
     found, usual = (
-        measured(case, split, confidences=confidences).memorization
+        measured(case, split, confidences=confidences, budget_samples=2_000).memorization
         for split in (case.memorized(48), case.first(48))
     )
 
     assert found is not None
     assert usual is not None
     assert found.proxy is (Proxy.CONFIDENCE if logged else Proxy.HOLDOUT)
-    assert found.share > 2 * usual.share
+    assert found.share > max(0.3, 2 * usual.share)
 
 
 def test_references_decide_the_deficit(case: Case) -> None:
