@@ -38,8 +38,9 @@ def name(path: Path) -> str:
 def places(*parts: str) -> Iterator[tuple[str, ast.AST]]:
     """Every node of every module, and where it stands."""
     for path in sources(*parts):
+        file = name(path)
         for node in ast.walk(ast.parse(path.read_text())):
-            yield f"{name(path)}:{getattr(node, 'lineno', 0)}", node
+            yield f"{file}:{getattr(node, 'lineno', 0)}", node
 
 
 def test_no_file_is_long() -> None:

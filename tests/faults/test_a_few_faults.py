@@ -43,7 +43,6 @@ def drawn(rig: Rig, lot: random.Random) -> str:
     return point
 
 
-@pytest.mark.timeout(240)
 def test_a_request_survives_a_crash_and_is_carried_out_once() -> None:
     lot = random.Random(int(os.environ.get("LACUNA_FAULT_SEED", "1")))
     with folder_for_a_stack() as folder, running(folder, workers=1) as rig:

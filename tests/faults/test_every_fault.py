@@ -14,7 +14,7 @@ from tests.faults.table import Table
 from tests.faults.trying import carry_out, stalled
 from tests.workers.receiver import Receiver
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
+pytestmark = pytest.mark.faults
 
 # These are passed when a first version is trained, or references are: they are tried there.
 OTHERWISE = {

@@ -17,7 +17,7 @@ from tests.faults.table import Table
 from tests.faults.trying import carry_out, sql, stalled
 from tests.workers.receiver import Receiver
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
+pytestmark = pytest.mark.faults
 
 
 def test_a_connection_that_is_cut_in_the_commit(rig: Rig, table: Table, receiver: Receiver) -> None:

@@ -14,7 +14,6 @@ from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -307,7 +306,6 @@ class Ledger(RuleBasedStateMachine):
         return request.state is RequestState.ON_HOLD
 
 
-@pytest.mark.timeout(300)
 def test_whatever_happens_in_whatever_order_the_invariants_hold(engine: Engine) -> None:
     run_state_machine_as_test(
         cast(type[Ledger], partial(Ledger, engine)),  # whatever makes one will do

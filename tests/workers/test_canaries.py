@@ -1,6 +1,5 @@
 """Canaries with real processes: trained by coins, ridden, audited; one that asks is forgotten."""
 
-import pytest
 
 from models.auditing.coin_test import least_p
 from tests.workers import tiny
@@ -8,7 +7,6 @@ from tests.workers.conftest import Stack
 from tests.workers.test_end_to_end import active_job, ask_for, finished, train_first_version
 
 
-@pytest.mark.timeout(240)
 def test_a_report_says_what_the_coins_say_and_what_leak_they_would_have_shown(stack: Stack) -> None:
     train_first_version(stack, "coins", route="hamu", canary_share=0.5, on_inconclusive="approve")
     (first,) = stack.get("/v1/models/coins/versions")

@@ -3,8 +3,6 @@
 import math
 import signal
 
-import pytest
-
 from app.db import connect, sessions_of, transaction
 from app.ledger import model_lines, references, versions
 from app.ledger.references import DESIGN
@@ -18,7 +16,6 @@ from tests.workers.test_end_to_end import (
 )
 
 
-@pytest.mark.timeout(240)
 def test_references_are_built_through_a_kill_and_then_steer_and_judge(stack: Stack) -> None:
     train_first_version(stack, "steered", route="hamu", max_wait_seconds=2.0)
 
@@ -26,7 +23,7 @@ def test_references_are_built_through_a_kill_and_then_steer_and_judge(stack: Sta
     stack.until(lambda: stack.get(f"/v1/jobs/{job}")["progress"].get("words", "").startswith("ref"))
     stack.kill("worker")
     stack.start_worker()
-    stack.until(lambda: state_of(stack, job) == "succeeded", seconds=120)
+    stack.until(lambda: state_of(stack, job) == "succeeded")
     asked = ask_for(stack, "steered", 7, 8, 9)
     unlearning = active_job(stack, "steered")
     stack.until(lambda: all(finished(stack, request) for request in asked))
@@ -45,7 +42,6 @@ def test_references_are_built_through_a_kill_and_then_steer_and_judge(stack: Sta
     assert report["audit"]["destroyed"] == gone[-DESIGN.parts * DESIGN.judging :]
 
 
-@pytest.mark.timeout(240)
 def test_a_dry_run_says_what_forgetting_would_take(stack: Stack) -> None:
     train_first_version(stack, "dry")
 
@@ -65,11 +61,10 @@ def test_a_dry_run_says_what_forgetting_would_take(stack: Stack) -> None:
     assert len(stack.get("/v1/models/dry/versions")) == 1
 
 
-@pytest.mark.timeout(240)
 def test_what_references_said_of_a_person_goes_with_the_person(stack: Stack) -> None:
     train_first_version(stack, "gone", route="hamu", on_inconclusive="approve")
     job = stack.post("/v1/models/gone:build-references")["id"]
-    stack.until(lambda: state_of(stack, job) == "succeeded", seconds=120)
+    stack.until(lambda: state_of(stack, job) == "succeeded")
     (asked,) = ask_for(stack, "gone", 3)
     ended = active_job(stack, "gone")
 
@@ -104,7 +99,6 @@ def test_what_references_said_of_a_person_goes_with_the_person(stack: Stack) -> 
     engine.dispose()
 
 
-@pytest.mark.timeout(240)
 def test_references_of_a_generation_that_has_ended_are_given_up(stack: Stack) -> None:
     train_first_version(stack, "ended", route="retrain")
     stack.kill("worker", signal.SIGTERM)

@@ -45,7 +45,6 @@ def carried_out(spans: list[Span]) -> set[str]:
     return {name for job in named(spans, "run_job") for name in children(spans, job)}
 
 
-@pytest.mark.timeout(240)
 def test_a_request_is_followed_into_the_child_and_names_nobody(
     stack: Stack, collector: Collector
 ) -> None:
