@@ -1,6 +1,5 @@
 """Canaries with real processes: trained by coins, ridden, audited; one that asks is forgotten."""
 
-
 from models.auditing.coin_test import least_p
 from tests.workers import tiny
 from tests.workers.conftest import Stack

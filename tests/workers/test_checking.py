@@ -1,6 +1,5 @@
 """A published version is held against a true retrain with real processes."""
 
-
 from tests.workers.conftest import Stack
 from tests.workers.test_end_to_end import ask_for, finished, state_of, train_first_version
 
