@@ -165,7 +165,7 @@ def test_another_method_uses_defaults(station: Station) -> None:
     assert forced["sources"]["numbers"]["cost_unlearn"] == "default"
 
 
-@pytest.mark.parametrize(("route", "share"), [("rum", 0.3), ("nabla_tau", 0.1), ("auto", 0.1)])
+@pytest.mark.parametrize(("route", "share"), [("rum", 0.9), ("nabla_tau", 0.1), ("auto", 0.1)])
 def test_before_anything_was_measured_rum_is_expected_to_cost_more(
     station: Station, route: str, share: float
 ) -> None:
