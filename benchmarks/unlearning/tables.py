@@ -30,8 +30,8 @@ any, which is the most that a method can reach. cost: processor seconds, as a sh
 the recipe; of fastest: as a share of the shortest training whose test score is at most half a point
 below the recipe's own."""
 LEFT_OUT = """\
-Left out: variants of ours (…) on all but digits and careers; CIFAR-10 and a ResNet-18, which --gpu
-adds."""
+Left out: all but one of our variants (…), but for digits and careers; CIFAR-10 and a ResNet-18,
+which --gpu adds."""
 
 
 def text(every: dict[str, list[Row]], *, seeds: int, band: int) -> str:

@@ -65,7 +65,7 @@ class Stack:
         deadline = time.monotonic() + PATIENCE
         while not (found := what()):
             assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.1)
+            time.sleep(0.3)
         return found
 
     def get(self, path: str) -> Any:
