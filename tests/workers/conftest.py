@@ -25,6 +25,7 @@ from tests.factories import NOW
 from workers.station import Station
 
 PATIENCE = 180.0  # seconds; on machines that others use too, a training of one takes forty
+SOON = 15.0  # seconds for what the clerk does in its next turns
 CELERY = (sys.executable, "-m", "celery", "-A", "workers.celery_app")
 
 
@@ -60,9 +61,9 @@ class Stack:
         os.killpg(process.pid, how)
         process.wait()
 
-    def until(self, what: Callable[[], Any]) -> Any:
+    def until(self, what: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
         """Wait until it is true, and give it back."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.3)

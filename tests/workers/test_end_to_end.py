@@ -12,7 +12,7 @@ from standardwebhooks import Webhook as PublicClient
 
 from app.evidence import note, receipt, withdrawals
 from tests.workers import tiny
-from tests.workers.conftest import Stack
+from tests.workers.conftest import SOON, Stack
 from tests.workers.receiver import receiving
 
 POLICY = {"max_wait_seconds": 0.0, "reference_seconds": 60.0}
@@ -63,7 +63,7 @@ def state_of(stack: Stack, job_id: str) -> str:
 def stated(stack: Stack, request_id: str, weights: bytes) -> Mapping[str, Any]:
     """What a request's receipt states, checked, once the clerk has signed it."""
     path = f"/v1/deletion-requests/{request_id}/receipt"
-    stack.until(lambda: stack.http.get(path).status_code == 200)
+    stack.until(lambda: stack.http.get(path).status_code == 200, seconds=SOON)
     keys = stack.http.get("/v1/ledger/key").text.splitlines()
     return receipt.verify(
         stack.http.get(path).content,
@@ -75,7 +75,7 @@ def stated(stack: Stack, request_id: str, weights: bytes) -> Mapping[str, Any]:
 
 def signed(stack: Stack, path: str) -> str:
     """The digest of the weights that a bundle is over, once the clerk has signed them."""
-    bundle = stack.until(lambda: there(stack, path)).json()
+    bundle = stack.until(lambda: there(stack, path), seconds=SOON).json()
     statement = json.loads(b64decode(bundle["dsseEnvelope"]["payload"]))
     return str(statement["predicate"]["resources"][0]["digest"])
 
@@ -108,7 +108,7 @@ def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stac
     assert len(weights.content) == int(weights.headers["content-length"])
     assert signed(stack, "/v1/models/batch/versions/2/weights.sig") == second["weights_digest"]
     assert stack.http.get("/v1/models/batch/versions/1/weights.sig").status_code == 410
-    stack.until(lambda: first["weights_digest"] in withdrawn(stack))
+    stack.until(lambda: first["weights_digest"] in withdrawn(stack), seconds=SOON)
     job = stack.get(f"/v1/jobs/{second['job_id']}")
     assert job["state"] == "succeeded"
     assert job["verdict"] == "pass"
