@@ -103,7 +103,7 @@ def stack(
             "LACUNA_PEPPER": "pepper",
             "LACUNA_RECIPES": "tests.workers.tiny:recipe",
             "LACUNA_LEASE_SECONDS": "4",
-            "LACUNA_SWEEP_SECONDS": "0.5",
+            "LACUNA_SWEEP_SECONDS": "1",
             "LACUNA_WORKER_GONE_SECONDS": "9",
             "LACUNA_WEBHOOK_HTTP": "true",
             "LACUNA_WEBHOOK_PRIVATE_HOSTS": "127.0.0.1",
