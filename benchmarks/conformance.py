@@ -28,6 +28,8 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import track
 
 from benchmarks.known_answers import World, found
 from models.auditing.coin_test import randomisation
@@ -170,7 +172,9 @@ def main() -> None:
     args = parser.parse_args()
     seeds = range(args.first, args.first + args.worlds)
     with get_context("spawn").Pool(args.workers) as workers:
-        seen = list(workers.imap(one_world, seeds, chunksize=4))
+        done = workers.imap(one_world, seeds, chunksize=4)
+        shown = track(done, "worlds", total=len(seeds), console=Console(stderr=True))
+        seen = list(shown)
     strict = rates([rejected for _, rejected in seen])
     text = "\n\n".join(
         [

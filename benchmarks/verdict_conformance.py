@@ -30,6 +30,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import track
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -198,7 +200,9 @@ def main() -> None:
     seeds = range(args.first, args.first + args.seeds)
     jobs = [(task, seed) for seed in seeds for task in args.tasks]
     with get_context("spawn").Pool(args.workers) as workers:
-        found = [one for some in workers.imap_unordered(one_seed, jobs) for one in some]
+        done = workers.imap_unordered(one_seed, jobs)
+        shown = track(done, "seeds of tasks", total=len(jobs), console=Console(stderr=True))
+        found = [one for some in shown for one in some]
     text = "\n".join(
         [
             f"$ python -m benchmarks.verdict_conformance {' '.join(sys.argv[1:])}",
