@@ -53,10 +53,10 @@ class Budgets:
     since then; this job's share comes on top.
     """
 
-    rounds: int = 0
-    share: float = 0.0
-    max_rounds: int = 10
-    max_share: float = 0.1
+    rounds: int
+    share: float
+    max_rounds: int
+    max_share: float
 
 
 @dataclass(frozen=True)

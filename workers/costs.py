@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
-from app.ledger import versions
+from app.ledger import calibrations, versions
 from app.ledger.policy import Policy
 from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
@@ -20,10 +20,9 @@ from models.decision import Budgets, Costs, Route, expected_escalation
 from models.decision import Policy as Choices
 
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
-# is to take (design.md, section 11). The benchmark has 0.03 (careers) to 0.22 (Omniglot) on sets of
-# up to 5 %; the model's own jobs correct it.
+# is to take. The benchmark has 0.03 (careers) to 0.22 (Omniglot) on sets of up to 5 %; the model's
+# own jobs correct it.
 UNMEASURED_SHARE = 0.1
-UNMEASURED_SHARE_OF_RUM = 0.9  # one method after another: 0.3 on digits and careers, else above 1
 LOOK_BACK = 20  # jobs that predictions rest on
 
 
@@ -91,7 +90,7 @@ def unlearn_share(
         return mean(run["seconds"] / run["retrain_seconds"] for run in runs), Source.JOBS
     if known is not None and known.unlearn_share is not None:
         return known.unlearn_share, Source.CALIBRATION
-    share = UNMEASURED_SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
+    share = calibrations.SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
     return share, Source.DEFAULT
 
 

@@ -17,6 +17,7 @@ from app.api.repeats import RepeatsDep
 from app.errors import Conflict, NoLiveVersion, UnknownModel, UnknownRecipe, WorkerAbsent
 from app.ledger import calibrations, model_lines, versions
 from app.ledger.calibration_tables import Calibration, CalibrationCell
+from app.ledger.policy import Policy
 from app.ledger.states import JobState
 from app.ledger.tables import Model
 
@@ -166,10 +167,11 @@ def plan(session: Session, line: Model) -> Plan:
     """Trials and their cost; in seconds where a training of the model was timed."""
     live = versions.live(session, line.id)
     timed = None if live is None else versions.last_training(session, live)["train_seconds"]
+    retrains = calibrations.cost(Policy.of(line.policy))
     return Plan(
         trials=len(calibrations.CELLS),
-        retrains=calibrations.COST,
-        seconds=None if timed is None else timed * calibrations.COST,
+        retrains=retrains,
+        seconds=None if timed is None else timed * retrains,
     )
 
 

@@ -22,7 +22,8 @@ from app.ledger import entries
 from app.ledger.canary_tables import Canary, CanaryDeal
 from app.ledger.tables import Job, Model, Sample
 
-# With fewer, split evenly, no result is as rare as the one in a hundred that a verdict asks for.
+# With fewer than ten, split evenly, no result is as rare as the one in a hundred that a verdict
+# asks for; two more, as coins do not fall evenly.
 FEWEST = 12
 LOT = random.SystemRandom()  # nobody may know a coin beforehand
 

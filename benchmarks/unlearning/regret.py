@@ -16,7 +16,8 @@ from models.hardness.record import Hardness
 from workers.costs import UNMEASURED_SHARE, choices
 
 OURS = "hamu, reference targets"
-NO_BUDGET = Budgets(max_rounds=10**9, max_share=1.0)  # each network here is forgotten from once
+# Each network here is forgotten from once.
+NO_BUDGET = Budgets(rounds=0, share=0.0, max_rounds=10**9, max_share=1.0)
 
 
 @dataclass(frozen=True)

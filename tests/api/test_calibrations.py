@@ -122,6 +122,12 @@ def test_what_a_calibration_costs_is_said_before_it_is_asked_for(
     assert (unknown["job"], unknown["cells"], unknown["taught"]) == (None, [], None)
 
 
+def test_a_calibration_of_rum_costs_more(session: Session, dataset: Dataset, get: Call) -> None:
+    make_version(session, make_model(session, dataset, "refined", route="rum"))
+
+    assert get("/v1/models/refined/calibration")["plan"]["retrains"] == pytest.approx(8 * 1.9)
+
+
 def test_trials_are_shown_as_they_are_made_and_what_they_taught_in_the_end(
     session: Session, line: Model, live: ModelVersion, http: TestClient, get: Call
 ) -> None:

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from models.hardness.record import (
     TargetRule,
 )
 
+FRESH = Budgets(rounds=0, share=0.0, max_rounds=10, max_share=0.1)
 CHEAP = Costs(retrain=100, unlearn=10, audit=2, assess=1, p_escalate=0.2)
 
 
@@ -77,7 +79,7 @@ def route(hardness: Hardness, **changed: Any) -> Route:
     return decide(
         hardness,
         changed.get("costs", CHEAP),
-        changed.get("budgets", Budgets()),
+        changed.get("budgets", FRESH),
         changed.get("policy", Policy()),
     ).route
 
@@ -98,7 +100,7 @@ def test_an_easy_request_is_unlearned_by_the_policys_method() -> None:
 def test_nothing_is_done_where_mean_and_samples_are_inside_the_retrain_band() -> None:
     inside = make_hardness(deficit=make_deficit(0.19, exposed=0.05))
 
-    decision = decide(inside, CHEAP, Budgets(), Policy())
+    decision = decide(inside, CHEAP, FRESH, Policy())
 
     assert decision.route is Route.NONE
     assert decision.reasons == (
@@ -122,7 +124,7 @@ def test_something_is_done_where_the_band_is_left_or_unknown(deficit: Deficit) -
 def test_what_no_audit_can_compare_is_retrained_unless_a_person_is_asked() -> None:
     half = Shares(count=20, total=0.01, strata={"3": 0.1}, left={"3": 180}, comparable=0.5)
 
-    decision = decide(make_hardness(shares=half), CHEAP, Budgets(), Policy(comparable_share=0.8))
+    decision = decide(make_hardness(shares=half), CHEAP, FRESH, Policy(comparable_share=0.8))
 
     assert decision.route is Route.RETRAIN
     assert decision.reasons == (
@@ -136,7 +138,7 @@ def test_what_no_audit_can_compare_is_retrained_unless_a_person_is_asked() -> No
 def test_what_no_audit_can_judge_is_retrained_unless_a_person_is_asked() -> None:
     few = make_hardness(deficit=make_deficit(0.0, exposed=0.0))
 
-    decision = decide(few, CHEAP, Budgets(), Policy(fewest=21))
+    decision = decide(few, CHEAP, FRESH, Policy(fewest=21))
 
     assert decision.route is Route.RETRAIN
     assert decision.reasons == (
@@ -187,14 +189,14 @@ def test_a_vanishing_class_goes_to_a_retrain_even_where_nothing_is_owed() -> Non
 
 
 def test_each_drift_budget_alone_forces_a_retrain() -> None:
-    assert route(make_hardness(), budgets=Budgets(rounds=9, max_rounds=10)) is Route.HAMU
-    assert route(make_hardness(), budgets=Budgets(rounds=10, max_rounds=10)) is Route.RETRAIN
-    assert route(make_hardness(), budgets=Budgets(share=0.09, max_share=0.1)) is Route.HAMU
-    assert route(make_hardness(), budgets=Budgets(share=0.095, max_share=0.1)) is Route.RETRAIN
+    assert route(make_hardness(), budgets=replace(FRESH, rounds=9)) is Route.HAMU
+    assert route(make_hardness(), budgets=replace(FRESH, rounds=10)) is Route.RETRAIN
+    assert route(make_hardness(), budgets=replace(FRESH, share=0.09)) is Route.HAMU
+    assert route(make_hardness(), budgets=replace(FRESH, share=0.095)) is Route.RETRAIN
 
 
 def test_a_forced_route_is_taken_and_the_numbers_are_still_on_record() -> None:
-    decision = decide(make_hardness(), CHEAP, Budgets(), Policy(route=Route.RETRAIN))
+    decision = decide(make_hardness(), CHEAP, FRESH, Policy(route=Route.RETRAIN))
 
     assert decision.route is Route.RETRAIN
     assert decision.reasons == ("The policy orders the route retrain.",)
@@ -239,7 +241,7 @@ def test_every_decision_gives_a_reason_and_survives_json(
         shares=Shares(count=10, total=0.01, strata={"3": 10 / (10 + left)}, left={"3": left}),
     )
 
-    decision = decide(hardness, CHEAP, Budgets(rounds=rounds), Policy())
+    decision = decide(hardness, CHEAP, replace(FRESH, rounds=rounds), Policy())
     record = json.loads(json.dumps(dataclasses.asdict(decision), allow_nan=False))
 
     assert decision.reasons

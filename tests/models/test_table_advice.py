@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.decision import Budgets, Costs, Policy
 from models.hardness.record import Hardness, Memorization, Proxy
 from models.table_advice import Advice, table_advice
-from tests.models.test_decision import make_deficit, make_hardness
+from tests.models.test_decision import FRESH, make_deficit, make_hardness
 
 COSTS = Costs(retrain=100, unlearn=10, audit=2, assess=1, p_escalate=0.2)
 
@@ -20,9 +20,9 @@ def without_table(*, memorized: float = 0.1) -> Hardness:
     )
 
 
-def advised(hardness: Hardness, *, budgets: Budgets | None = None, **changed: Any) -> Advice:
+def advised(hardness: Hardness, *, budgets: Budgets = FRESH, **changed: Any) -> Advice:
     usual: dict[str, Any] = {"aimed_costs": COSTS, "table_cost": 9.0, "trains_reference": True}
-    found = table_advice(hardness, COSTS, budgets or Budgets(), Policy(), **usual | changed)
+    found = table_advice(hardness, COSTS, budgets, Policy(), **usual | changed)
     assert found is not None
     return found
 
@@ -54,7 +54,7 @@ def test_a_table_saves_nothing_where_nothing_is_trained_for_audits() -> None:
 
 
 def test_a_job_that_must_be_retrained_all_the_same_saves_nothing() -> None:
-    spent = Budgets(rounds=10)
+    spent = replace(FRESH, rounds=10)
 
     found = advised(without_table(memorized=0.9), budgets=spent)
 
@@ -75,7 +75,7 @@ def test_a_model_with_a_table_needs_no_advice() -> None:
         table_advice(
             make_hardness(),
             COSTS,
-            Budgets(),
+            FRESH,
             Policy(),
             aimed_costs=COSTS,
             table_cost=9.0,
@@ -89,7 +89,7 @@ def test_a_model_with_a_table_needs_no_advice() -> None:
 def test_as_many_jobs_are_expected_as_the_budgets_allow(
     rounds: int, share: float, size: float
 ) -> None:
-    budgets, usual = Budgets(rounds=rounds, share=share), without_table()
+    budgets, usual = replace(FRESH, rounds=rounds, share=share), without_table()
     hardness = replace(usual, shares=replace(usual.shares, total=size))
 
     found = advised(hardness, budgets=budgets)
