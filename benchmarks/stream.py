@@ -36,12 +36,12 @@ from benchmarks.unlearning.cases import of_people, recipe_of
 from benchmarks.unlearning.networks import PARTS, STEERING_ROUNDS, Shelf
 from models.data import Samples, Split
 from models.decision import Budgets, Costs, Policy, Route, decide
+from models.diverged import Diverged
 from models.hardness.measure import measure
 from models.progress import silent
 from models.reference_targets import targets_for
 from models.references import Table, spread
 from models.training import evaluate
-from models.unlearning.contract import Diverged
 from models.unlearning.hamu import hamu
 
 ROUNDS, CHECKED_EVERY, RETRAINS = 50, 10, 3

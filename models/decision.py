@@ -50,7 +50,7 @@ class Budgets:
     """How far a model has drifted since its last exact version, and how far it may.
 
     `rounds`: approximate versions since then. `share`: of that version's training set, forgotten
-    since then; this job's share comes on top.
+    since then; what this job forgets comes on top.
     """
 
     rounds: int
@@ -159,7 +159,8 @@ def spent(hardness: Hardness, budgets: Budgets) -> Iterator[str]:
             f"{budgets.rounds} approximate rounds lie since the last exact version,"
             f" {budgets.max_rounds} are allowed."
         )
-    share = budgets.share + hardness.shares.total
+    # The job's share is one of what is left.
+    share = budgets.share + hardness.shares.total * (1 - budgets.share)
     if share > budgets.max_share:
         yield (
             f"{share:.2%} of the training set would be forgotten since the last exact version,"

@@ -48,9 +48,12 @@ def lead_over(of_forget: Table, network: nn.Module, split: Split, recipe: Recipe
     left_out = left_out_by_each(of_forget)
     forgotten = len(split.forget) / (len(split.forget) + len(split.retain))
     asked = torch.arange(0, len(split.validation), -(-len(split.validation) // ASKED) or 1)
-    if of_forget.unseen.shape[1] != len(split.validation) or len(asked) == 0:
+    if of_forget.unseen.shape[1] != len(split.validation):
         return Lead(Aim.SAMPLES, 0.0)
     theirs = of_forget.unseen[:, asked]
+    theirs = theirs[theirs.isfinite().all(dim=1)]  # what diverged says nothing of the others
+    if theirs.numel() == 0:
+        return Lead(Aim.SAMPLES, 0.0)
     ours = evaluate(network, split.validation.take(asked), recipe.losses).to(theirs)
     aim = Aim.CONFIDENCE if can_be_confidence(of_forget.losses, theirs, ours) else Aim.SAMPLES
     whole = float(scaled(aim, theirs).mean() - scaled(aim, ours).mean())

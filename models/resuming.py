@@ -8,8 +8,9 @@ job's folder, is removed when the loop ends, and goes with the job.
 import json
 import os
 import random
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-ABOUT, FACTS = "about", "facts"
+ABOUT, FACTS, SECONDS = "about", "facts", "seconds"
 NETWORK = "network."
 
 
@@ -31,12 +32,22 @@ class Left:
     facts: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Resume:
-    """A file for the state of one loop; `about` says on what it runs, so that no other takes it."""
+    """A file for the state of one loop; `about` says on what it runs, so that no other takes it.
+
+    `before`: the seconds that earlier runs of the loop took to come to what they left.
+    """
 
     path: Path
     about: str
+    before: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """What the loop has taken until now, over all of its runs."""
+        return self.before + time.monotonic() - self.began
 
     def leave(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Write the state, whole or not at all; an earlier one is replaced."""
@@ -44,7 +55,8 @@ class Resume:
         copies = {
             name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
         }
-        save_file(copies, unfinished, {ABOUT: self.about, FACTS: json.dumps(dict(facts))})
+        told = {ABOUT: self.about, FACTS: json.dumps(dict(facts)), SECONDS: repr(self.seconds)}
+        save_file(copies, unfinished, told)
         unfinished.replace(self.path)
 
     def left(self) -> Left | None:
@@ -61,6 +73,7 @@ class Resume:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
         except (FileNotFoundError, SafetensorError):  # after a power cut it may be damaged
             return None
+        self.before = float(told.get(SECONDS, 0))
         return Left(tensors, json.loads(told[FACTS]))
 
     def over(self) -> None:

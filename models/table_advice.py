@@ -78,5 +78,5 @@ def of_route(route: Route, costs: Costs) -> float:
 def jobs_until_retrain(hardness: Hardness, budgets: Budgets) -> int:
     """How many jobs of this size fit into what is left of the drift budgets."""
     by_rounds = budgets.max_rounds - budgets.rounds
-    by_share = (budgets.max_share - budgets.share) / hardness.shares.total
+    by_share = (budgets.max_share - budgets.share) / (hardness.shares.total * (1 - budgets.share))
     return max(0, min(by_rounds, math.floor(by_share + 1e-9)))

@@ -14,6 +14,7 @@ from models.auditing.judges import judges
 from models.auditing.report import AuditReport
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
+from models.diverged import Diverged
 from models.hardness.deficit import against_references
 from models.hardness.measure import measure
 from models.hardness.memorization import confidence_proxy, holdout_proxy, tuned_on_holdout
@@ -23,8 +24,7 @@ from models.recipe import Recipe
 from models.reference_targets import targets_for
 from models.references import Table, memorization, spread
 from models.training import PerSample, evaluate
-from models.unlearning import METHODS, STEERED
-from models.unlearning.contract import Diverged
+from models.unlearning import METHODS, RANKED, STEERED
 from models.unlearning.targets import Aim, can_be_confidence, scaled
 
 
@@ -148,7 +148,10 @@ def made(
     """The network that a method makes, and the seconds that it took."""
     told = part(scene.progress, *span, f"{method}: ")
     steered = scene.targets is not None and method in STEERED
-    aims = {"targets": scene.targets} if steered else {}
+    aims: dict[str, Any] = {"targets": scene.targets} if steered else {}
+    if method in RANKED and scene.known.confidences is not None:
+        scores = confidence_proxy(scene.split.forget, scene.known.confidences)
+        aims["scores"] = dict(zip(scene.split.forget.ids, scores.tolist(), strict=True))
     started = time.monotonic()
     done = METHODS[method](
         scene.network, scene.split, scene.recipe, seed=seed, progress=told, **aims

@@ -15,7 +15,7 @@ from typing import IO, Any
 import torch
 
 from app import crashing, tracing
-from models.unlearning.contract import Diverged
+from models.diverged import Diverged
 from workers.phases import Bench
 from workers.refusals import refusal
 

@@ -86,8 +86,8 @@ def unlearn_share(
     runs: Sequence[dict[str, Any]], known: Calibration | None, method: Route
 ) -> tuple[float, str]:
     """Of a retrain's time, and who says so."""
-    if runs:
-        return mean(run["seconds"] / run["retrain_seconds"] for run in runs), Source.JOBS
+    if timed := [run for run in runs if "seconds" in run]:
+        return mean(run["seconds"] / run["retrain_seconds"] for run in timed), Source.JOBS
     if known is not None and known.unlearn_share is not None:
         return known.unlearn_share, Source.CALIBRATION
     share = calibrations.SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
@@ -112,13 +112,19 @@ def escalation(runs: Sequence[dict[str, Any]], known: Calibration | None) -> tup
 
 
 def runs_of(job: Job) -> list[dict[str, Any]]:
-    """A job's runs: the one that was published, and those that an audit sent back before it."""
-    assert job.run is not None
+    """A job's runs: the one that was published, and those that an audit sent back before it.
+
+    The route `none` runs nothing. One that diverged or refused left no time, and counts as sent
+    back.
+    """
+    if job.run is None or job.decision is None:
+        return []
     published = {key: value for key, value in job.run.items() if key != "earlier"}
-    return [
-        *({**run, "escalated": True} for run in job.run.get("earlier", [])),
-        {**published, "escalated": False},
-    ]
+    earlier = [{**run, "escalated": True} for run in job.run.get("earlier", [])]
+    overruled = job.decision.get("escalated_from")
+    if overruled not in (None, Route.NONE, *(run["route"] for run in earlier)):
+        earlier.append({"route": overruled, "escalated": True})
+    return [*earlier, {**published, "escalated": False}]
 
 
 def budgets(session: Session, parent: ModelVersion, policy: Policy) -> Budgets:

@@ -1,7 +1,6 @@
 """What the child does, phase by phase: open a job, train, assess, unlearn, audit."""
 
 import json
-import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -79,10 +78,10 @@ class Bench:
 
     def train(self, *, out: str) -> dict[str, Any]:
         """Train a first version; tells how well it does and how long it took."""
-        started = time.monotonic()
-        network, told = self.trained(self.samples, self.seed, resume=self.place_for("train", out))
+        resume = self.place_for("train", out)
+        network, told = self.trained(self.samples, self.seed, resume=resume)
         return {
-            "train_seconds": time.monotonic() - started,
+            "train_seconds": resume.seconds,
             "weights_digest": weights.save(network, Path(out)),
             "train_samples": len(self.samples),
             "logged": said.leave_confidences(told, len(self.samples), out),
@@ -129,13 +128,12 @@ class Bench:
         parent, split = self.before
         aims = Aims.of(route, parent, split, self.recipe, steering, confidences)
         begins = (self.begins_with, split.forget.ids, aims.values)
-        going = {"resume": self.place_for(route, out, *begins)} if route in RESUMABLE else {}
-        knobs: dict[str, Any] = aims.knobs | going
-        started = time.monotonic()
+        resume = self.place_for(route, out, *begins)
+        knobs: dict[str, Any] = aims.knobs | ({"resume": resume} if route in RESUMABLE else {})
         unlearned = METHODS[route](
             parent, split, self.recipe, seed=self.seed, progress=self.progress, **knobs
         )
-        seconds = time.monotonic() - started
+        seconds = resume.seconds
         return {
             "weights_digest": weights.save(unlearned.network, Path(out)),
             "movement": weights.distance(parent, unlearned.network),
@@ -215,6 +213,7 @@ class Bench:
         self,
         *,
         number: int,
+        dealt_by: int,
         parts: int,
         rounds: int,
         owners: str,
@@ -229,7 +228,7 @@ class Bench:
             json.loads(Path(present).read_text()),
             parts=parts,
             rounds=rounds,
-            seed=self.seed,
+            seed=dealt_by,
         )
         return said.say(
             self.recipe,

@@ -35,6 +35,7 @@ def train_one(desk: Desk) -> None:
     made = desk.ask(
         "reference",
         number=number,
+        dealt_by=references.dealt_by(generation),
         parts=references.DESIGN.parts,
         rounds=references.DESIGN.steering + references.DESIGN.judging,
         owners=desk.laid("owners", owners),

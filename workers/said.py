@@ -15,6 +15,7 @@ from torch import Tensor
 from models import weights
 from models.auditing.riders import Canaries, Side
 from models.data import Samples
+from models.diverged import Diverged
 from models.hardness.memorization import are_confidences, confidence_proxy
 from models.progress import Progress
 from models.recipe import Recipe
@@ -70,11 +71,14 @@ def say(
 ) -> dict[str, Any]:
     """Train a reference, leave its losses in the folder, and destroy it: its digest remains.
 
-    `bystanders`: samples that no reference is trained on, and all are asked about.
+    `bystanders`: samples that no reference is trained on, and all are asked about. Raises
+    `Diverged` where it has a loss that is not finite.
     """
     started = time.monotonic()
     network = trained(recipe, samples, plan, progress, device=device)
     said = scored(network, recipe, samples, plan, validation)
+    if not bool(torch.cat((said.losses, said.unseen)).isfinite().all()):
+        raise Diverged(f"reference {plan.number} has losses that are not finite")
     left = plan.left_out.nonzero().flatten().tolist()
     (out / "left_out.json").write_text(json.dumps(left))
     aside = evaluate(network, bystanders, recipe.losses).float()
@@ -110,8 +114,8 @@ def plan_of(
 ) -> Plan:
     """The plan of one reference over the samples that are still there.
 
-    People are dealt over all that the generation was trained on, so that every claim of the job
-    deals them alike, whoever has been forgotten meanwhile.
+    People are dealt over all that the generation was trained on, so that every claim deals them
+    alike, whoever has been forgotten meanwhile.
     """
     plan = plans([str(owner) for owner in owners], parts=parts, rounds=rounds, seed=seed)[number]
     still: Tensor = torch.tensor(present)

@@ -1,6 +1,5 @@
 """The child's side of one more retrain, which a version is held against; then it is dropped."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +35,9 @@ def yardstick(
     resume: Resume,
 ) -> Yardstick:
     """Trained on what is kept; it goes on where it was killed, if the recipe can."""
-    started = time.monotonic()
     told = part(progress, 0.0, SHARE, "training a reference: ")
     made = retrain(parent, split, recipe, seed=seed, progress=told, resume=resume)
-    return Yardstick(made.network, time.monotonic() - started)
+    return Yardstick(made.network, resume.seconds)
 
 
 def accounted(made: Yardstick | None, judging: str | None, served: Path) -> dict[str, Any]:

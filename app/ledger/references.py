@@ -70,6 +70,11 @@ def queue(session: Session, line: Model, *, now: datetime) -> Job:
     )
 
 
+def dealt_by(generation: ModelVersion) -> int:
+    """The seed of a generation's references: a second job that goes on with them deals as well."""
+    return generation.id.int >> (128 - jobs.SEED_BITS)
+
+
 def next_number(session: Session, version_id: UUID) -> int | None:
     """The first reference that is still to be trained; None when all are there."""
     have = set(

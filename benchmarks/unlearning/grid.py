@@ -16,13 +16,13 @@ from benchmarks.unlearning.networks import CPU, JUDGING_ROUNDS, PARTS, STEERING_
 from benchmarks.unlearning.rows import Rows, Told, of
 from models.data import Split
 from models.decision import Route
+from models.diverged import Diverged
 from models.hardness.measure import measure
 from models.progress import silent
 from models.reference_predictions import Average, Predictions, expected
 from models.reference_targets import lead_over, targets_for
 from models.references import Table, spread, targets, targets_of_one
 from models.training import best_device
-from models.unlearning.contract import Diverged
 
 # Seeds that have nothing in common.
 DRAW, STEER, JUDGE, BAND, TUNING, CHOOSE = 1, 10_000, 20_000, 30_000, 40_000, 60_000

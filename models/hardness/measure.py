@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Samples, Split
+from models.diverged import Diverged
 from models.hardness.deficit import deficit
 from models.hardness.entanglement import entanglement
 from models.hardness.memorization import (
+    WATCHED,
     confidence_proxy,
     holdout_proxy,
     summary,
@@ -106,14 +108,17 @@ class Meter:
         """Of the whole forget set: what is owed to one sample is not seen on another.
 
         Against references it is measured where the method works and attacks look: in the scale of
-        confidence.
+        confidence. Values that can be none, as those of densities, have no spread: it is one of
+        confidences.
         """
         losses = self.read(split.forget, self.recipe.losses)
         held_out = self.read(sample.validation, self.recipe.losses)
-        if targets is not None and can_be_confidence(losses, held_out):
+        if targets is not None and can_be_confidence(losses, held_out, targets.nan_to_num()):
             losses, held_out, targets = (
                 scaled(Aim.CONFIDENCE, values) for values in (losses, held_out, targets)
             )
+        else:
+            spread = None
         return deficit(
             split.forget,
             losses,
@@ -146,7 +151,7 @@ class Meter:
     ) -> Memorization | None:
         """From the log of the training where there is one, else by training on held-out samples.
 
-        None where there is neither.
+        None where there is neither, or where these cannot be learnt.
         """
         if confidences is not None:
             return summary(
@@ -156,15 +161,22 @@ class Meter:
             )
         if len(sample.validation) == 0:
             return None
-        return self.post_hoc_memorization(sample, seed=seed)
+        try:
+            return self.post_hoc_memorization(sample, seed=seed)
+        except Diverged:
+            return None
 
     def post_hoc_memorization(self, sample: Split, *, seed: int) -> Memorization:
-        """How far losses move when the network learns held-out samples, twice over."""
+        """How far losses move when the network learns held-out samples, twice over.
+
+        Raises `Diverged` where it cannot learn them.
+        """
         passes = 2 * len(sample.validation)
         tuned = tuned_on_holdout(
             self.network, sample.validation, self.recipe, passes=passes, seed=seed
         )
-        self.passes += passes + 2 * len(sample.retain) + 2 * len(sample.forget)
+        looked_at = min(len(sample.validation), WATCHED) + len(sample.retain) + len(sample.forget)
+        self.passes += passes + 2 * looked_at
         return summary(
             Proxy.HOLDOUT,
             retain=holdout_proxy(self.network, tuned, sample.retain, self.recipe),
@@ -176,7 +188,7 @@ def drawn(split: Split, budget: int | None, *, seed: int, logged: bool) -> Split
     """As many samples of each side as the budget has passes for, drawn at random.
 
     Each side's gradients and embeddings, and the held-out losses, take five passes of a side; where
-    there is no log, training on held-out data (two) and losses before and after it take six more,
+    there is no log, training on held-out data (two) and losses before and after it take eight more,
     and as long as fifteen, for the batches that train are small.
     """
     if budget is None:

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Samples, endless_row_batches
+from models.diverged import Diverged
 from models.hardness.record import Memorization, Proxy
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.training import device_of, evaluate
 
 NINTH_DECILE = 0.9
+WATCHED = 256  # held-out samples, at most, by which a training on them is seen to diverge
 
 
 def summary(proxy: Proxy, *, retain: Tensor, forget: Tensor) -> Memorization:
@@ -80,9 +82,14 @@ def tuned_on_holdout(
     The samples are those of the validation part, never those that report. In evaluation mode, so
     that normalisation keeps its statistics. The rate is small: on noisy digits it ranks samples
     like forty trainings do (ρ 0.82); a hundred times that rate is far worse (ρ 0.55).
+
+    Raises `Diverged` where it raised their losses by more than these scatter: where losses are
+    large, so are its steps.
     """
     if len(holdout) == 0:
         raise ValueError("there are no held-out samples to train on")
+    watched = holdout.take(torch.arange(min(len(holdout), WATCHED)))
+    before = evaluate(network, watched, recipe.losses).double()
     copy = deepcopy(network).eval()
     optimizer = torch.optim.SGD(copy.parameters(), lr=rate, momentum=0.9)
     size = min(batch_size, len(holdout))
@@ -93,4 +100,7 @@ def tuned_on_holdout(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+    after = evaluate(copy, watched, recipe.losses).double()
+    if not bool(after.mean() <= before.mean() + before.std(correction=0)):
+        raise Diverged("losses on held-out samples rose while these were learnt")
     return copy

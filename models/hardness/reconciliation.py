@@ -15,9 +15,11 @@ from models.data import Samples
 from models.hardness.record import Reconciliation
 from models.recipe import Recipe
 from models.training import PerSample, device_of
+from models.unlearning.gradients import gradient
 
 # The statistics whose standard errors are wanted, in this order.
 KAPPA, COSINE, BEYOND = 0, 1, 2
+BATCH = 256  # samples whose gradients are computed together, however large a piece is
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def piece_gradients(
     network: nn.Module,
     samples: Samples,
     losses: PerSample,
-    parameters: list[nn.Parameter],
+    parameters: list[Tensor],
     *,
     pieces: int,
 ) -> list[list[Tensor]]:
@@ -174,13 +176,13 @@ def piece_gradients(
     network.eval()
     gradients = []
     for rows in torch.arange(len(samples)).tensor_split(count):
-        per_sample = losses(network, samples.rows(rows, device=device_of(network)))
-        weighted = per_sample.sum() * count / len(samples)
-        gradients.append(
-            list(
-                torch.autograd.grad(weighted, parameters, allow_unused=True, materialize_grads=True)
+        piece = [torch.zeros_like(parameter) for parameter in parameters]
+        for batch in rows.split(BATCH):
+            per_sample = losses(network, samples.rows(batch, device=device_of(network)))
+            torch._foreach_add_(
+                piece, gradient(per_sample.sum() * count / len(samples), parameters)
             )
-        )
+        gradients.append(piece)
     network.train(was_training)
     return gradients
 
@@ -191,7 +193,7 @@ def gram(rows: list[Tensor]) -> Tensor:
     return (flat @ flat.T).cpu()
 
 
-def trainable(network: nn.Module) -> tuple[list[str], list[nn.Parameter]]:
+def trainable(network: nn.Module) -> tuple[list[str], list[Tensor]]:
     """Names and parameters that can move; `ValueError` where none can."""
     named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     if not named:

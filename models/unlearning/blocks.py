@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.unlearning.contract import Diverged
+from models.diverged import Diverged
 from models.unlearning.hamu_step import Floats
 from models.unlearning.team import ALONE, Team, add_up, collect, sum_of_parts
 

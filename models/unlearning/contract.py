@@ -56,7 +56,3 @@ class Method(Protocol):
         self, network: nn.Module, split: Split, recipe: Recipe, /, *, seed: int, progress: Progress
     ) -> Unlearned:
         """Make the network forget `split.forget` and keep `split.retain`."""
-
-
-class Diverged(ArithmeticError):
-    """A loss or a gradient was not finite; the last good weights are not worth publishing."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Samples, row_batches
-from models.unlearning.contract import Diverged, Stop, Trace, Unlearned
+from models.diverged import Diverged
+from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import movable, require_finite, working_copy
 
 MOMENTUM = 0.9

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Split
+from models.diverged import Diverged
 from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.training import device_of
-from models.unlearning.contract import Diverged, Stop, Trace, Unlearned
+from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import (
     batch_losses,
     movable,

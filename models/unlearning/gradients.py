@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Samples, Split
+from models.diverged import Diverged
 from models.recipe import Recipe
 from models.training import device_of
-from models.unlearning.contract import Diverged
 
 # Half-precision gradients below about 6e-8 are lost, so the loss is scaled up before the backward
 # pass and the gradients down after it. bfloat16 has the range of float32 and needs none.

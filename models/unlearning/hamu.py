@@ -40,6 +40,7 @@ from models.unlearning.targets import (
     can_be_confidence,
     complete,
     goal_for,
+    in_full,
     rank_matched,
 )
 from models.unlearning.team import ALONE, Team
@@ -198,7 +199,7 @@ def _goal(
         levels = rank_matched(network, split, recipe)
     else:
         levels = complete(targets, network, split, recipe)
-    losses = evaluate(network, split.forget, recipe.losses)
+    losses = in_full(evaluate(network, split.forget, recipe.losses))
     default = Aim.CONFIDENCE if can_be_confidence(losses, levels) else Aim.SAMPLES
     return goal_for(
         losses.to(device_of(network)),

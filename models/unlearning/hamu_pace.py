@@ -30,6 +30,10 @@ class Pace:
     ceiling: float = 0.8
     part: float = 0.3
 
+    def __post_init__(self) -> None:
+        if self.form is Form.UTILITY and self.share is None and self.quota is None:
+            raise ValueError("the form `utility` needs a bound: give `share` or `quota`")
+
 
 def next_plan(triples: Floats, *, pace: Pace, owed: float, cap: float) -> Plan:
     """The next step for these triples: gaining a part of `owed`, with η at most `cap`.

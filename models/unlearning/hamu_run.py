@@ -1,5 +1,7 @@
 """HAMU's loop: look where the forget set stands, accept or take back, plan, move."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,7 @@ from models.unlearning.targets import Aim, Goal, Standing, brought_down, standin
 from models.unlearning.team import add_up, assemble, part
 from models.unlearning.trust import KEPT_PROMISE, after_step, further, nearer
 
-FAILURES = 10  # steps taken back in a row before it is given up
+FAILURES = 20  # steps taken back in a row, each half as long, before it is given up
 LOOK_EVERY = 5  # steps between two looks at a forget set that is larger than its batch
 
 
@@ -72,20 +74,21 @@ def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
     under a hinge per sample some of them always step back over the edge.
     """
     gained = 0.0 if run.last is None else run.last.owed - now.owed
-    if run.last is not None and run.log["share"]:
+    if run.last is not None and run.log["share"] and not run.taken_back:
         run.log["realised_gain"][-1] = gained
     astray = run.last is not None and gained < -max(run.promised, run.goal.slack)
     if run.trust and run.last is not None and (now.overshot or astray):
         flat.restore(run.blocks, run.good)
         run.log["undone"][-1] = 1.0
-        run.reach, run.promised = nearer(run.reach), 0.0
+        run.reach, run.promised, run.taken_back = nearer(run.reach), 0.0, True
         if run.reach.undone < FAILURES:
             return None, False
         run.notes.append(f"{FAILURES} steps in a row had to be taken back")
         return Stop.BUDGET, False
-    if run.last is not None and gained >= KEPT_PROMISE * run.promised:
-        run.reach = further(run.reach)
-    run.last, run.promised = now, 0.0
+    if run.last is not None and not run.taken_back:
+        kept = gained >= KEPT_PROMISE * run.promised
+        run.reach = further(run.reach) if kept else replace(run.reach, undone=0)
+    run.last, run.promised, run.taken_back = now, 0.0, False
     keep(run)
     return (Stop.FORGOTTEN if now.reached and run.mended >= run.mending else None), True
 

@@ -43,7 +43,8 @@ class Run:
 
     `good`: the weights of the last look that was accepted. `calm`: the same, before harm was
     predicted; one tensor with `good` while none is. `last`: where the forget set stood then.
-    `promised`: forget gain promised since.
+    `promised`: forget gain promised since. `taken_back`: whether the last look took back the steps
+    before it, so that the next one sees what was good before.
     """
 
     network: nn.Module
@@ -66,6 +67,7 @@ class Run:
     last: Standing | None = None
     harm: Harm = field(default_factory=Harm)
     promised: float = 0.0
+    taken_back: bool = False
     mended: int = 0
     passes: int = 0
     notes: list[str] = field(default_factory=list)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Samples, Split
+from models.diverged import Diverged
 from models.recipe import Recipe
 from models.training import evaluate
-from models.unlearning.contract import Diverged
 
 # Shares of what is owed at first: how far below the target the forget set as a whole counts as
 # forgotten, and how far above it as forgotten too well. Retrains differ by more than the first.
@@ -212,7 +212,7 @@ def rank_matched(network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
         raise ValueError("without validation samples there is no target; pass `targets`")
     kept = every_so_often(split.retain, RANKED)
     asked, seen, unseen = (
-        evaluate(network, samples, recipe.losses)
+        in_full(evaluate(network, samples, recipe.losses))
         for samples in (split.forget, kept, split.validation)
     )
     targets = torch.empty_like(asked)
@@ -221,6 +221,11 @@ def rank_matched(network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
         ranks = mid_ranks(asked[here], of_stratum(seen, kept, stratum))
         targets[here] = torch.quantile(of_stratum(unseen, split.validation, stratum), ranks)
     return targets
+
+
+def in_full(losses: Tensor) -> Tensor:
+    """In float32 at least: half precision has no quantiles, and rounds small losses together."""
+    return losses.to(torch.promote_types(losses.dtype, torch.float32))
 
 
 def every_so_often(samples: Samples, most: int) -> Samples:

@@ -90,3 +90,16 @@ def test_a_sweep_asks_as_much_of_many_models_as_of_one(session: Session) -> None
         make_line(session, name, "hamu", "hamu", "nabla_tau")
 
     assert asked_by_a_sweep(session) == of_one == 2 * len(SWEPT)
+
+
+def test_people_are_dealt_by_the_generation_and_not_by_the_job(session: Session) -> None:
+    """References that a second job goes on with leave out each person as often as one job's."""
+    first, second = (
+        make_version(session, make_model(session, make_dataset(session, name), name))
+        for name in ("faces", "voices")
+    )
+
+    seeds = [references.dealt_by(version) for version in (first, first, second)]
+
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert all(0 <= seed < 2**48 for seed in seeds)

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.data import Batch, Samples, Split, leaves
+from models.diverged import Diverged
 from models.progress import silent
-from models.unlearning.contract import Diverged, Method
+from models.unlearning.contract import Method
 from models.unlearning.descent import descent, one_pass
 from models.unlearning.finetune import finetune
 from models.unlearning.l1_sparse import l1_sparse

@@ -195,6 +195,15 @@ def test_each_drift_budget_alone_forces_a_retrain() -> None:
     assert route(make_hardness(), budgets=replace(FRESH, share=0.095)) is Route.RETRAIN
 
 
+def test_a_jobs_share_is_one_of_what_earlier_jobs_have_left() -> None:
+    hundredth = make_hardness()
+    allowed = replace(FRESH, max_rounds=20, max_share=0.2)
+
+    # 0.1915 + 0.01 · 0.8085 and 0.193 + 0.01 · 0.807; both are above 0.2 if a job counts whole.
+    assert route(hundredth, budgets=replace(allowed, share=0.1915)) is Route.HAMU
+    assert route(hundredth, budgets=replace(allowed, share=0.193)) is Route.RETRAIN
+
+
 def test_a_forced_route_is_taken_and_the_numbers_are_still_on_record() -> None:
     decision = decide(make_hardness(), CHEAP, FRESH, Policy(route=Route.RETRAIN))
 

@@ -2,6 +2,7 @@ import copy
 import json
 from dataclasses import asdict, replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -362,3 +363,14 @@ def test_work_that_is_stopped_leaves_the_original_untouched() -> None:
     with pytest.raises(InterruptedError, match=r"forgetting, .* owed"):
         forgotten(progress=stop)
     assert same_state(trained(), before)
+
+
+def test_losses_in_half_precision_have_targets_by_rank() -> None:
+    halved = SimpleNamespace(
+        losses=lambda network, batch: recipe.losses(network, batch).bfloat16(),
+        embeddings=recipe.embeddings,
+    )
+
+    made = hamu(trained(), make_split(), halved, seed=0, progress=silent)
+
+    assert made.trace.stop is Stop.FORGOTTEN

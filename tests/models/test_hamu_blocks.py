@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.diverged import Diverged
 from models.unlearning.blocks import Blocks, fill, lay_out, let_go, move, triples
-from models.unlearning.contract import Diverged
 from models.unlearning.hamu_step import capacity, plan
 from models.unlearning.metric import Metric, curvature_of, precondition
 

@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from models.data import Split
+from models.diverged import Diverged
 from models.progress import silent
-from models.unlearning.contract import Diverged, Stop, Unlearned
+from models.unlearning.contract import Stop, Unlearned
 from models.unlearning.hamu import hamu
+from models.unlearning.hamu_run import FAILURES
 from tests.models.blobs import make_split, recipe, same_state, trained
 from tests.models.spoilt import spoilt
 
@@ -95,3 +97,23 @@ def test_frozen_parameters_do_not_move_and_a_frozen_network_is_refused() -> None
         assert same != name.startswith("3."), name
     with pytest.raises(ValueError, match="every parameter of this network is frozen"):
         hamu(half.requires_grad_(False), make_split(), recipe, seed=0, progress=silent)
+
+
+def test_the_utility_form_without_a_bound_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a bound: give `share` or `quota`"):
+        forgotten(form="utility")
+
+
+def test_steps_that_are_all_taken_back_are_given_up_and_nothing_moves() -> None:
+    """A rate at which every step overshoots, until halving it twenty times is not enough."""
+    made = forgotten(
+        aim="samples", targets=torch.full((16,), 0.3), share=0.5, rate=1e6, most_rate=1e6
+    )
+
+    columns = made.trace.columns
+    assert made.trace.stop is Stop.BUDGET
+    assert made.trace.steps == FAILURES == sum(columns["undone"])
+    assert columns["rate"] == pytest.approx([1e6 / 2**step for step in range(FAILURES)])
+    assert all(gain != 0 for gain in columns["realised_gain"])
+    assert made.trace.notes == (f"{FAILURES} steps in a row had to be taken back",)
+    assert same_state(made.network, trained())

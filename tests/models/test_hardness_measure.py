@@ -2,6 +2,7 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Samples, Split, leaves
+from models.diverged import Diverged
 from models.hardness.measure import measure
 from models.hardness.memorization import (
     confidence_proxy,
@@ -239,6 +241,51 @@ def test_tuning_takes_no_more_passes_than_it_was_given(case: Case) -> None:
 
     for after, before in zip(untouched.parameters(), case.network.parameters(), strict=True):
         assert torch.equal(after, before)
+
+
+def test_held_out_samples_that_cannot_be_learnt_leave_memorization_unknown() -> None:
+    """Squared losses of large numbers make the steps of any fixed rate too long."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(1200, 4, generator=generator)
+    amounts = 2000 + 1100 * torch.randn(1200, generator=generator)
+    strata = torch.zeros(1200, dtype=torch.int64)
+    every = Samples(tuple(str(place) for place in range(1200)), (inputs, amounts), strata)
+    parts = [every.take(rows) for rows in torch.arange(1200).split(400)]
+    with seeded(0):
+        network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    amount = SimpleNamespace(losses=squared, embeddings=lambda net, batch: net[:2](batch[0]))
+
+    with pytest.raises(Diverged, match="held-out samples rose"):
+        tuned_on_holdout(network, parts[2], amount, passes=800, seed=0)
+    hardness = measure(network, Split(*parts), amount, budget_samples=8000, seed=0, progress=silent)
+
+    assert hardness.memorization is None
+
+
+def test_losses_below_nought_have_no_spread_of_confidences(case: Case) -> None:
+    """Deficits in nats are not held against a spread in logits."""
+    shifted = SimpleNamespace(
+        losses=lambda net, batch: recipe.losses(net, batch) - 1, embeddings=recipe.embeddings
+    )
+    targets = torch.full((48,), 0.5)
+
+    found = measure(
+        case.network,
+        case.first(48),
+        shifted,
+        targets=targets,
+        spread=torch.full((48,), 3.0),
+        seed=0,
+        progress=silent,
+    )
+
+    assert found.deficit.rule is TargetRule.REFERENCE
+    assert (found.deficit.spread, found.deficit.exposed) == (None, None)
+
+
+def squared(network: nn.Module, batch: Any) -> Tensor:
+    inputs, amounts = batch
+    return (network(inputs).flatten() - amounts).square()
 
 
 def test_a_summary_holds_the_forget_set_against_the_retain_sets_ninth_decile() -> None:

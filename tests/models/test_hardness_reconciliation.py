@@ -191,3 +191,17 @@ def test_a_network_that_cannot_move_is_refused() -> None:
 
     with pytest.raises(ValueError, match="can move"):
         reconciliation(frozen, some_samples(5), some_samples(5), recipe)
+
+
+def test_large_pieces_are_read_in_batches_to_the_same_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = nn.Linear(5, 1).double()
+    sides = some_samples(90, seed=1), some_samples(70, seed=2)
+    whole = reconciliation(network, *sides, recipe)
+
+    monkeypatch.setattr("models.hardness.reconciliation.BATCH", 4)
+    in_batches = reconciliation(network, *sides, recipe)
+
+    assert in_batches.kappa == pytest.approx(whole.kappa, rel=1e-5)
+    assert in_batches.kappa_error == pytest.approx(whole.kappa_error, rel=1e-4)

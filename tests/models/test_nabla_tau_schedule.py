@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from models.data import Split
+from models.diverged import Diverged
 from models.progress import silent
 from models.recipe import Recipe
-from models.unlearning.contract import Diverged
 from models.unlearning.nabla_tau import nabla_tau
 from models.unlearning.nabla_tau_schedule import IMAGE, TEXT, Preset, Schedule, schedule_of
 from tests.models.blobs import make_split, recipe, same_state, trained

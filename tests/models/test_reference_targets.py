@@ -1,5 +1,7 @@
 """What references said, as the network that is to forget would say it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -81,3 +83,13 @@ def test_each_references_share_is_told_by_how_often_a_sample_was_left_out() -> N
 
     assert left_out_by_each(quarters) == 0.25
     assert left_out_by_each(Table(("a", "b"), (nobody, nobody))) == 0
+
+
+def test_a_reference_that_diverged_takes_no_lead_from_the_others() -> None:
+    whole = told(worse_by(1.0, unseen_losses()))
+    broken = replace(
+        whole.references[0], unseen=torch.full_like(whole.references[0].unseen, torch.nan)
+    )
+    spoilt = replace(whole, references=(broken, *whole.references[1:]))
+
+    assert lead_over(spoilt, parent(), EIGHTH, recipe) == lead_over(whole, parent(), EIGHTH, recipe)

@@ -122,3 +122,12 @@ def test_a_recipe_that_knows_nothing_of_it_is_trained_all_the_same(resume: Resum
 
     assert told is not None
     assert bool((told == 1).all())
+
+
+def test_the_time_of_earlier_runs_counts(resume: Resume) -> None:
+    resume.began -= 100  # as if it had run for so long
+    resume.leave({}, {})
+    later = Resume(resume.path, about="this")
+
+    assert later.left() is not None
+    assert 100 <= later.seconds < 200

@@ -97,4 +97,4 @@ def test_as_many_jobs_are_expected_as_the_budgets_allow(
     left = found.expected
     assert 0 <= left <= budgets.max_rounds
     assert left == 0 or rounds + left <= budgets.max_rounds
-    assert left == 0 or share + left * size <= budgets.max_share + 1e-6
+    assert left == 0 or share + left * size * (1 - share) <= budgets.max_share + 1e-6

@@ -1,5 +1,6 @@
 from copy import deepcopy
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -8,13 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.data import Samples
+from models.diverged import Diverged
 from models.hardness.record import TargetRule
 from models.progress import silent
 from models.references import plans, table
 from models.trial import Known, Scene, scores_of, tried
 from models.trial_sets import FEWEST, drawn, split_at
 from models.unlearning import METHODS
-from models.unlearning.contract import Diverged
+from models.unlearning.contract import Method
 from tests.models.blobs import make_split, recipe, same_state, trained
 
 
@@ -156,3 +158,21 @@ def test_samples_are_ranked_by_the_best_that_is_known_of_them() -> None:
     assert logged.argsort().tolist() == list(reversed(range(len(pool))))
     assert guessed.shape == logged.shape
     assert bool(torch.isfinite(guessed).all())
+
+
+def test_a_trial_of_rum_ranks_by_what_the_training_noted_as_jobs_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[dict[str, float]] = []
+
+    def noting(*_: object, scores: dict[str, float], **__: object) -> None:
+        told.append(scores)
+        raise Diverged("enough")
+
+    monkeypatch.setitem(METHODS, "rum", cast(Method, noting))
+    scene = make_scene()
+    noted = dict.fromkeys((*scene.split.retain.ids, *scene.split.forget.ids), 0.25)
+
+    tried(replace(scene, known=Known(confidences=noted)), method="rum")
+
+    assert told == [dict.fromkeys(scene.split.forget.ids, 0.75)]

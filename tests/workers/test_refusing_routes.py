@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.ledger.states import JobState
 from app.ledger.tables import Job
 from tests.reports import stages
+from tests.workers.test_what_jobs_teach import decided_next
 from workers import steps
 from workers.child_process import ChildFailed
 from workers.desk import Desk
@@ -53,3 +54,14 @@ def test_a_route_that_cannot_go_on_is_followed_by_a_retrain(
 def test_what_a_retrain_cannot_mend_is_a_failure(session: Session, code: str, route: str) -> None:
     with pytest.raises(ChildFailed, match="2 samples are few"):
         refused(session, code, route=route)
+
+
+def test_a_route_that_diverged_makes_the_next_escalation_more_likely(session: Session) -> None:
+    job = refused(session, "diverged", route="hamu")
+    stages.carried(session, job, "unlearn", "audit", "publish", route="retrain")
+
+    decision = decided_next(session, job)
+
+    assert decision["numbers"]["p_escalate"] == pytest.approx(2 / 3)
+    assert decision["sources"]["numbers"]["p_escalate"] == "earlier jobs"
+    assert decision["sources"]["numbers"]["cost_unlearn"] == "default"  # it left no time

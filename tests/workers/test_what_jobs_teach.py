@@ -46,6 +46,12 @@ def test_a_job_that_passed_makes_it_less_likely(session: Session) -> None:
     assert decision["numbers"]["p_escalate"] == pytest.approx(1 / 3)
 
 
+def test_a_job_that_had_nothing_to_do_teaches_nothing_and_stops_nothing(session: Session) -> None:
+    decision = decided_next(session, stages.untouched(session))
+
+    assert decision["sources"]["numbers"]["p_escalate"] == "default"
+
+
 def test_runs_that_were_sent_back_count_among_what_the_method_costs(session: Session) -> None:
     past = escalated(session)
     numbers = decided_next(session, past)["numbers"]
