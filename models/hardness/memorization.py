@@ -18,7 +18,7 @@ from models.seeding import seeded
 from models.training import device_of, evaluate
 
 NINTH_DECILE = 0.9
-WATCHED = 256  # held-out samples, at most, by which a training on them is seen to diverge
+WATCHED = 64  # held-out samples, at most, by which a training on them is seen to diverge
 
 
 def summary(proxy: Proxy, *, retain: Tensor, forget: Tensor) -> Memorization:
