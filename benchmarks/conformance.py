@@ -10,9 +10,9 @@ others:
 - `neighbours`: the interval of how much more those near to some samples changed than others does,
   in one more training on everybody.
 
-What the worlds share is that an untouched network remembers. Where nothing is memorized, no attack
-can tell it from a retrain, and it rightly passes (`clean` in results/verdict_conformance.txt): only
-the weights' movement tells there that nothing was run.
+What the worlds share is that an untouched network remembers. Where hardly anything is memorized,
+attacks can hardly tell it from a retrain (`clean` in results/verdict_conformance.txt): only the
+weights' movement tells there for sure that nothing was run.
 
     python -m benchmarks.conformance
 """

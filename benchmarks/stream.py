@@ -31,11 +31,12 @@ from rich.console import Console
 from scipy.stats import t
 from torch import nn
 
-from app.ledger.policy import Policy as ModelPolicy
+from app.ledger.policy import Policy
 from benchmarks.unlearning.cases import of_people, recipe_of
 from benchmarks.unlearning.networks import PARTS, STEERING_ROUNDS, Shelf
 from models.data import Samples, Split
-from models.decision import Budgets, Costs, Policy, Route, decide
+from models.decision import Budgets, Costs, Route, decide
+from models.decision import Policy as Choices
 from models.diverged import Diverged
 from models.hardness.measure import measure
 from models.progress import silent
@@ -45,7 +46,7 @@ from models.training import evaluate
 from models.unlearning.hamu import hamu
 
 ROUNDS, CHECKED_EVERY, RETRAINS = 50, 10, 3
-DEFAULT = ModelPolicy()
+DEFAULT = Policy()
 # Most rounds, and the largest share of what was trained on, between two exact versions.
 WAYS = {
     "parent": (DEFAULT.max_rounds, DEFAULT.max_forgotten_share),
@@ -126,7 +127,7 @@ def forget(line: Line, ids: list[str], way: str) -> Route:
     )
     share = 0.0 if restarts else len(line.gone) / len(line.shelf.pool)
     spent = Budgets(line.rounds, share, *WAYS[way])
-    route = decide(hardness, CHEAP, spent, Policy()).route
+    route = decide(hardness, CHEAP, spent, Choices()).route
     if route is Route.HAMU:
         try:
             made = hamu(parent, split, recipe, seed=line.rounds, progress=silent, targets=aims)

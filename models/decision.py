@@ -159,13 +159,17 @@ def spent(hardness: Hardness, budgets: Budgets) -> Iterator[str]:
             f"{budgets.rounds} approximate rounds lie since the last exact version,"
             f" {budgets.max_rounds} are allowed."
         )
-    # The job's share is one of what is left.
-    share = budgets.share + hardness.shares.total * (1 - budgets.share)
+    share = budgets.share + drift(hardness, budgets)
     if share > budgets.max_share:
         yield (
             f"{share:.2%} of the training set would be forgotten since the last exact version,"
             f" {budgets.max_share:.2%} are allowed."
         )
+
+
+def drift(hardness: Hardness, budgets: Budgets) -> float:
+    """What this job forgets, which is a share of what is left, as one of what `share` is of."""
+    return hardness.shares.total * (1 - budgets.share)
 
 
 def blind(hardness: Hardness, policy: Policy) -> Iterator[str]:

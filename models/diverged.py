@@ -2,4 +2,4 @@
 
 
 class Diverged(ArithmeticError):
-    """A loss or a gradient was not finite; the last good weights are not worth publishing."""
+    """A loss or a gradient is not finite, or runs away; such weights are not worth publishing."""

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from models.decision import Budgets, Costs, Policy, Route, choose
+from models.decision import Budgets, Costs, Policy, Route, choose, drift
 from models.hardness.record import Hardness, TargetRule
 
 
@@ -78,5 +78,5 @@ def of_route(route: Route, costs: Costs) -> float:
 def jobs_until_retrain(hardness: Hardness, budgets: Budgets) -> int:
     """How many jobs of this size fit into what is left of the drift budgets."""
     by_rounds = budgets.max_rounds - budgets.rounds
-    by_share = (budgets.max_share - budgets.share) / (hardness.shares.total * (1 - budgets.share))
+    by_share = (budgets.max_share - budgets.share) / drift(hardness, budgets)
     return max(0, min(by_rounds, math.floor(by_share + 1e-9)))

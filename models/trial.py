@@ -17,7 +17,12 @@ from models.data import Holdout, Samples, Split
 from models.diverged import Diverged
 from models.hardness.deficit import against_references
 from models.hardness.measure import measure
-from models.hardness.memorization import confidence_proxy, holdout_proxy, tuned_on_holdout
+from models.hardness.memorization import (
+    confidence_proxy,
+    confidence_scores,
+    holdout_proxy,
+    tuned_on_holdout,
+)
 from models.hardness.record import Hardness
 from models.progress import Progress, part
 from models.recipe import Recipe
@@ -150,8 +155,7 @@ def made(
     steered = scene.targets is not None and method in STEERED
     aims: dict[str, Any] = {"targets": scene.targets} if steered else {}
     if method in RANKED and scene.known.confidences is not None:
-        scores = confidence_proxy(scene.split.forget, scene.known.confidences)
-        aims["scores"] = dict(zip(scene.split.forget.ids, scores.tolist(), strict=True))
+        aims["scores"] = confidence_scores(scene.split.forget, scene.known.confidences)
     started = time.monotonic()
     done = METHODS[method](
         scene.network, scene.split, scene.recipe, seed=seed, progress=told, **aims

@@ -16,7 +16,7 @@ from models import weights
 from models.auditing.riders import Canaries, Side
 from models.data import Samples
 from models.diverged import Diverged
-from models.hardness.memorization import are_confidences, confidence_proxy
+from models.hardness.memorization import are_confidences, confidence_scores
 from models.progress import Progress
 from models.recipe import Recipe
 from models.references import Plan, Reference, Table, plans, scored, trained
@@ -130,9 +130,7 @@ def confidences_in(path: str | None) -> dict[str, float] | None:
 def memorization_in(path: str | None, samples: Samples) -> dict[str, float] | None:
     """How memorized each sample is by such a file, by its id: 0..1, higher is more."""
     told = confidences_in(path)
-    if told is None:
-        return None
-    return dict(zip(samples.ids, confidence_proxy(samples, told).tolist(), strict=True))
+    return None if told is None else confidence_scores(samples, told)
 
 
 def ids_in(path: str) -> list[str]:

@@ -188,8 +188,8 @@ def drawn(split: Split, budget: int | None, *, seed: int, logged: bool) -> Split
     """As many samples of each side as the budget has passes for, drawn at random.
 
     Each side's gradients and embeddings, and the held-out losses, take five passes of a side; where
-    there is no log, training on held-out data (two) and losses before and after it take eight more,
-    and as long as fifteen, for the batches that train are small.
+    there is no log, training on held-out data (two) and losses before and after it take eight more
+    at most, and as long as fifteen, for the batches that train are small.
     """
     if budget is None:
         budget = max(FEWEST_SAMPLES, len(split.forget) + len(split.retain))

@@ -57,6 +57,11 @@ def confidence_proxy(samples: Samples, confidences: Mapping[str, float]) -> Tens
     return scores
 
 
+def confidence_scores(samples: Samples, confidences: Mapping[str, float]) -> dict[str, float]:
+    """The same by sample id, as methods that rank take it."""
+    return dict(zip(samples.ids, confidence_proxy(samples, confidences).tolist(), strict=True))
+
+
 def holdout_proxy(network: nn.Module, tuned: nn.Module, samples: Samples, recipe: Recipe) -> Tensor:
     """How far each sample's loss moves when the network learns others instead, float64 `[N]`.
 

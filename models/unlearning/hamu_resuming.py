@@ -29,7 +29,6 @@ def leave(resume: Resume, run: Run, course: Course) -> None:
         "harm": asdict(run.harm),
         "last": None if run.last is None else asdict(run.last),
         "promised": run.promised,
-        "taken_back": run.taken_back,
         "mended": run.mended,
         "passes": run.passes,
         "notes": run.notes,
@@ -49,7 +48,7 @@ def take_up(resume: Resume, run: Run, course: Course) -> None:
     run.reach, run.harm = Reach(**facts["reach"]), Harm(**facts["harm"])
     run.last = None if facts["last"] is None else Standing(**facts["last"])
     run.promised, run.mended, run.passes = facts["promised"], facts["mended"], facts["passes"]
-    run.notes, run.log, run.taken_back = facts["notes"], facts["log"], facts["taken_back"]
+    run.notes, run.log = facts["notes"], facts["log"]
     course.step, course.since = facts["step"], facts["since"]
     for name, rows in batches(course).items():
         rows.order, rows.taken = left.tensors[f"order.{name}"], facts["taken"][name]

@@ -80,7 +80,7 @@ def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
     if run.trust and run.last is not None and (now.overshot or astray):
         flat.restore(run.blocks, run.good)
         run.log["undone"][-1] = 1.0
-        run.reach, run.promised, run.taken_back = nearer(run.reach), 0.0, True
+        run.reach, run.promised = nearer(run.reach), 0.0
         if run.reach.undone < FAILURES:
             return None, False
         run.notes.append(f"{FAILURES} steps in a row had to be taken back")
@@ -88,7 +88,7 @@ def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
     if run.last is not None and not run.taken_back:
         kept = gained >= KEPT_PROMISE * run.promised
         run.reach = further(run.reach) if kept else replace(run.reach, undone=0)
-    run.last, run.promised, run.taken_back = now, 0.0, False
+    run.last, run.promised = now, 0.0
     keep(run)
     return (Stop.FORGOTTEN if now.reached and run.mended >= run.mending else None), True
 

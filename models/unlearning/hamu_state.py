@@ -43,8 +43,7 @@ class Run:
 
     `good`: the weights of the last look that was accepted. `calm`: the same, before harm was
     predicted; one tensor with `good` while none is. `last`: where the forget set stood then.
-    `promised`: forget gain promised since. `taken_back`: whether the last look took back the steps
-    before it, so that the next one sees what was good before.
+    `promised`: forget gain promised since.
     """
 
     network: nn.Module
@@ -67,11 +66,15 @@ class Run:
     last: Standing | None = None
     harm: Harm = field(default_factory=Harm)
     promised: float = 0.0
-    taken_back: bool = False
     mended: int = 0
     passes: int = 0
     notes: list[str] = field(default_factory=list)
     log: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether the last step was undone: then the next look sees what was good before."""
+        return bool(self.log["undone"] and self.log["undone"][-1])
 
 
 @dataclass
