@@ -20,7 +20,7 @@ from models.decision import Budgets, Costs, Route, expected_escalation
 from models.decision import Policy as Choices
 
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
-# is to take. The benchmark has 0.03 (careers) to 0.22 (Omniglot) on sets of up to 5 %; the model's
+# is to take. The benchmark has 0.04 (careers) to 0.25 (Omniglot) on sets of up to 5 %; the model's
 # own jobs correct it.
 UNMEASURED_SHARE = 0.1
 LOOK_BACK = 20  # jobs that predictions rest on
