@@ -44,6 +44,11 @@ class Costs:
         """c_unlearn + c_audit + p_escalate · c_retrain: what choosing to unlearn comes to."""
         return self.unlearn + self.audit + self.p_escalate * self.retrain
 
+    @property
+    def at_worst(self) -> float:
+        """Unlearning whose audit sends the job back, and the retrain and audit after it."""
+        return self.unlearn + self.audit + self.retrain + self.audit
+
 
 @dataclass(frozen=True)
 class Budgets:
@@ -102,25 +107,40 @@ class Decision:
     sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def decide(hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy) -> Decision:
+def decide(
+    hardness: Hardness,
+    costs: Costs,
+    budgets: Budgets,
+    policy: Policy,
+    *,
+    time_left: float | None = None,
+) -> Decision:
     """Choose the route; the same input always gives the same record.
+
+    `time_left`: seconds until the earliest due date, below nought once it is past; None where
+    nobody waits.
 
     A forced route comes first. Then what only a retrain can do, which outweighs a measured absence
     of deficit: a stratum that vanishes, a spent budget, memorized samples seen without references,
-    samples that no audit can judge by. Then `none`, then harm that cannot be avoided and the
-    cost rule, and only then a method.
+    samples that no audit can judge by. Then `none`, then harm that cannot be avoided, a due date
+    that leaves no room for a failed audit and the cost rule, and only then a method.
     """
-    route, reasons = choose(hardness, costs, budgets, policy)
+    route, reasons = choose(hardness, costs, budgets, policy, time_left=time_left)
     return Decision(
         route=route,
         reasons=tuple(reasons),
-        numbers=numbers(hardness, costs, budgets),
+        numbers=numbers(hardness, costs, budgets, time_left),
         thresholds=thresholds(hardness, costs, budgets, policy),
     )
 
 
 def choose(
-    hardness: Hardness, costs: Costs, budgets: Budgets, policy: Policy
+    hardness: Hardness,
+    costs: Costs,
+    budgets: Budgets,
+    policy: Policy,
+    *,
+    time_left: float | None = None,
 ) -> tuple[Route, list[str]]:
     """The route and the sentences that led to it."""
     if policy.route is not None:
@@ -134,7 +154,11 @@ def choose(
         return Route.RETRAIN, must
     if (settled := nothing_owed(hardness, policy)) is not None:
         return Route.NONE, [settled]
-    if should := [*unavoidable_harm(hardness, policy), *too_dear(costs)]:
+    if should := [
+        *unavoidable_harm(hardness, policy),
+        *due_too_soon(costs, time_left),
+        *too_dear(costs),
+    ]:
         return Route.RETRAIN, should
     return policy.method, [
         f"Forgetting is still owed: a mean deficit of {hardness.deficit.mean:.3g}.",
@@ -233,6 +257,18 @@ def unavoidable_harm(hardness: Hardness, policy: Policy) -> Iterator[str]:
         )
 
 
+def due_too_soon(costs: Costs, time_left: float | None) -> Iterator[str]:
+    """A retrain would be in time, but not one that comes after an audit which failed.
+
+    Where not even a retrain is, unlearning is the sooner way, and its audit asks no less.
+    """
+    if time_left is not None and costs.retrain + costs.audit <= time_left < costs.at_worst:
+        yield (
+            f"The earliest request is due in {time_left:.3g} s. A retrain would be in time; should"
+            f" an audit ask for one after unlearning, it would take {costs.at_worst:.3g} s in all."
+        )
+
+
 def too_dear(costs: Costs) -> Iterator[str]:
     """c_unlearn + c_audit + p_escalate · c_retrain ≥ c_retrain."""
     if costs.expected >= costs.retrain:
@@ -252,7 +288,9 @@ def expected_escalation(escalated: int, finished: int) -> float:
     return (escalated + 1) / (finished + 2)
 
 
-def numbers(hardness: Hardness, costs: Costs, budgets: Budgets) -> dict[str, float | None]:
+def numbers(
+    hardness: Hardness, costs: Costs, budgets: Budgets, time_left: float | None
+) -> dict[str, float | None]:
     """Every number that a rule looks at, by its name in the record."""
     conflict, memorized = hardness.reconciliation, hardness.memorization
     return {
@@ -275,6 +313,7 @@ def numbers(hardness: Hardness, costs: Costs, budgets: Budgets) -> dict[str, flo
         "cost_assess": costs.assess,
         "p_escalate": costs.p_escalate,
         "cost_expected": costs.expected,
+        "time_left": time_left,
     }
 
 
@@ -295,4 +334,5 @@ def thresholds(
         "max_rounds": budgets.max_rounds,
         "max_share": budgets.max_share,
         "cost_expected": costs.retrain,
+        "time_needed": costs.at_worst,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -17,13 +18,15 @@ from models.table_advice import table_advice
 from workers import costs
 from workers.costs import Source
 
-FROM_LEDGER = ("rounds", "share")
+FROM_LEDGER = ("rounds", "share", "time_left")
 OF_POLICY = ("max_rounds", "max_share", "forget_samples", "comparable_share")
-DERIVED = ("cost_expected", "deficit_band")
+DERIVED = ("cost_expected", "deficit_band", "time_needed")
 CALIBRATED = ("stratum_share", "memorized_share", "exposed_share")
 
 
-def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, Any]:
+def decided(
+    session: Session, job: Job, assessed: dict[str, Any], *, now: datetime
+) -> dict[str, Any]:
     """The record of a decision, from what was measured now, in trials and in earlier jobs.
 
     Beside the decision itself: the policy it was made by, how long a retrain will take, whether
@@ -39,7 +42,8 @@ def decided(session: Session, job: Job, assessed: dict[str, Any]) -> dict[str, A
     priced = costs.priced(past, assessed, method, known)
     parent = versions.by_id(session, job.parent_version_id)
     budgets = costs.budgets(session, parent, policy)
-    decision = decide(hardness, priced.costs, budgets, choices)
+    time_left = None if job.due_at is None else (job.due_at - now).total_seconds()
+    decision = decide(hardness, priced.costs, budgets, choices, time_left=time_left)
     advised = table_advice(
         hardness,
         priced.costs,

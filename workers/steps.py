@@ -79,7 +79,7 @@ def assess(desk: Desk) -> None:
     assessed = desk.ask("assess", steering=steering, confidences=confidences, **known)
     with desk.held() as (session, job):
         job.hardness = assessed["hardness"]
-        job.decision = decision = deciding.decided(session, job, assessed)
+        job.decision = decision = deciding.decided(session, job, assessed, now=desk.station.clock())
         if job.kind is JobKind.ASSESS:
             jobs.finish(
                 session,

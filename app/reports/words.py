@@ -149,6 +149,10 @@ DECIDED_BY = {
     "cost_assess": ("cost of the assessment, s", None),
     "p_escalate": ("probability that the audit demands a retrain", None),
     "cost_expected": ("expected cost of unlearning, failed audits included, s", "cost_expected"),
+    "time_left": (
+        "time until the earliest due date, s; with a failed audit all would take",
+        "time_needed",
+    ),
 }
 THRESHOLDS = {"sigmas": "standard errors that count as certain"}
 

@@ -109,7 +109,10 @@ def simulate(policy: Policy, world: World, seed: int) -> Outcome:
         lasting = durations.predicted(line.took)
         if waiting and batching.time_has_come(waiting, policy, now=now, lasting=lasting):
             taken = batching.fitting(waiting, ModelVersion(training_set=line.training_set))
-            spent = carry_out(line, batching.union(taken), policy, fate, world.escalated)
+            time_left = (min(erasure.due_at for erasure in taken) - now) / RETRAIN
+            spent = carry_out(
+                line, batching.union(taken), policy, fate, world.escalated, time_left=time_left
+            )
             line.took.append(spent * RETRAIN)
             now += spent * RETRAIN
             note(outcome, taken, spent, now)
@@ -139,7 +142,13 @@ def next_looks(
 
 
 def carry_out(
-    line: Line, forget: Bitmap, policy: Policy, fate: random.Random, escalated: float
+    line: Line,
+    forget: Bitmap,
+    policy: Policy,
+    fate: random.Random,
+    escalated: float,
+    *,
+    time_left: float,
 ) -> float:
     """One job, by the route that the service decides on; what it took, in retrains."""
     left = line.training_set - forget
@@ -160,6 +169,7 @@ def carry_out(
             max_share=policy.max_forgotten_share,
         ),
         choices(policy),
+        time_left=time_left,
     ).route
     line.training_set = left
     spent = ASSESS + AUDIT

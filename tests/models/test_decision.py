@@ -81,7 +81,35 @@ def route(hardness: Hardness, **changed: Any) -> Route:
         changed.get("costs", CHEAP),
         changed.get("budgets", FRESH),
         changed.get("policy", Policy()),
+        time_left=changed.get("time_left"),
     ).route
+
+
+@pytest.mark.parametrize(
+    ("time_left", "expected"),
+    [
+        (None, Route.HAMU),  # nobody waits
+        (114.0, Route.HAMU),  # 10 to unlearn, 2 to audit, 100 to retrain, 2 to audit that
+        (113.9, Route.RETRAIN),
+        (102.0, Route.RETRAIN),  # a retrain and its audit, and no more
+        (101.9, Route.HAMU),  # not even a retrain is in time: unlearning may be
+        (-1.0, Route.HAMU),
+    ],
+)
+def test_a_due_date_that_leaves_no_room_for_a_failed_audit_is_retrained(
+    time_left: float | None, expected: Route
+) -> None:
+    decision = decide(make_hardness(), CHEAP, FRESH, Policy(), time_left=time_left)
+
+    assert decision.route is expected
+    assert (decision.numbers["time_left"], decision.thresholds["time_needed"]) == (time_left, 114)
+    assert ("is due in" in decision.reasons[0]) == (expected is Route.RETRAIN)
+
+
+def test_what_owes_nothing_needs_no_time() -> None:
+    inside = make_hardness(deficit=make_deficit(0.1))
+
+    assert route(inside, time_left=105.0) is Route.NONE
 
 
 def test_importing_the_decision_does_not_import_torch() -> None:

@@ -1,6 +1,7 @@
 """What the end of a calibration leaves behind, and what the next decision makes of it."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -109,8 +110,8 @@ def test_the_next_decision_uses_it_and_says_where_every_number_is_from(station: 
     calibration_steps.finish(calibrated(station))
 
     with transaction(station.sessions) as session:
-        easy = decided(session, dry_run(session), assessed())
-        skewed = decided(session, dry_run(session), assessed(stratum=0.3))
+        easy = decided(session, dry_run(session), assessed(), now=NOW)
+        skewed = decided(session, dry_run(session), assessed(stratum=0.3), now=NOW)
 
     assert (easy["numbers"]["cost_unlearn"], easy["numbers"]["p_escalate"]) == (
         pytest.approx(20.0),
@@ -132,7 +133,9 @@ def test_a_job_that_is_aimed_otherwise_uses_defaults(station: Station) -> None:
     calibration_steps.finish(calibrated(station))
 
     with transaction(station.sessions) as session:
-        aimed = decided(session, dry_run(session), assessed(rule=TargetRule.REFERENCE.value))
+        aimed = decided(
+            session, dry_run(session), assessed(rule=TargetRule.REFERENCE.value), now=NOW
+        )
 
     assert aimed["numbers"]["p_escalate"] == 0.5
     assert aimed["sources"]["numbers"]["p_escalate"] == "default"
@@ -147,7 +150,7 @@ def test_what_an_audit_cannot_judge_is_retrained_at_once_where_it_would_be_in_th
 ) -> None:
     with transaction(station.sessions) as session:
         make_version(session, make_model(session, make_dataset(session), on_inconclusive=undecided))
-        told = decided(session, dry_run(session), assessed())
+        told = decided(session, dry_run(session), assessed(), now=NOW)
 
     for name, needed in (("forget_samples", fewest), ("comparable_share", share)):
         assert told["thresholds"][name] == needed
@@ -160,7 +163,7 @@ def test_another_method_uses_defaults(station: Station) -> None:
     with transaction(station.sessions) as session:
         job = dry_run(session)
         model_lines.change_policy(session, job.model, {"route": "nabla_tau"}, now=NOW)
-        forced = decided(session, job, assessed())
+        forced = decided(session, job, assessed(), now=NOW)
 
     assert forced["sources"]["numbers"]["cost_unlearn"] == "default"
 
@@ -171,7 +174,7 @@ def test_before_anything_was_measured_rum_is_expected_to_cost_more(
 ) -> None:
     with transaction(station.sessions) as session:
         make_version(session, make_model(session, make_dataset(session), route=route))
-        decision = decided(session, dry_run(session), assessed())
+        decision = decided(session, dry_run(session), assessed(), now=NOW)
 
     numbers = decision["numbers"]
     assert numbers["cost_unlearn"] == pytest.approx(share * numbers["cost_retrain"])
@@ -191,11 +194,28 @@ def test_trials_are_made_by_the_method_that_the_policy_orders(
         assert calibration_steps.method_of(dry_run(session)) == method
 
 
+def test_a_job_that_is_nearly_due_is_retrained_while_that_is_in_time(station: Station) -> None:
+    with transaction(station.sessions) as session:
+        make_version(session, make_model(session, make_dataset(session)))
+        job = dry_run(session)
+        job.due_at = NOW + timedelta(seconds=105)
+        at_once = decided(session, job, assessed(), now=NOW)
+        later = decided(session, job, assessed(), now=NOW + timedelta(seconds=10))
+
+    assert (at_once["route"], later["route"]) == ("retrain", "hamu")
+    assert at_once["numbers"]["time_left"] == 105
+    assert at_once["thresholds"]["time_needed"] == pytest.approx(112)
+    assert at_once["sources"]["numbers"]["time_left"] == "ledger"
+    assert at_once["sources"]["thresholds"]["time_needed"] == "derived"
+
+
 def test_references_are_advised_where_there_are_none(station: Station) -> None:
     with transaction(station.sessions) as session:
         make_version(session, make_model(session, make_dataset(session)))
-        blind = decided(session, dry_run(session), assessed())
-        aimed = decided(session, dry_run(session), assessed(rule=TargetRule.REFERENCE.value))
+        blind = decided(session, dry_run(session), assessed(), now=NOW)
+        aimed = decided(
+            session, dry_run(session), assessed(rule=TargetRule.REFERENCE.value), now=NOW
+        )
 
     assert blind["advice"].startswith("A reference table would cost 9 retrains and pay after 9")
     assert aimed["advice"] is None
