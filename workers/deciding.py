@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import calibrations, references, versions
+from app.ledger import calibrations, jobs, references, versions
 from app.ledger.policy import Policy
 from app.ledger.tables import Job
 from models.auditing.verdict import Thresholds
@@ -42,7 +42,8 @@ def decided(
     priced = costs.priced(past, assessed, method, known)
     parent = versions.by_id(session, job.parent_version_id)
     budgets = costs.budgets(session, parent, policy)
-    time_left = None if job.due_at is None else (job.due_at - now).total_seconds()
+    due = jobs.due_date(session, job)
+    time_left = None if due is None else (due - now).total_seconds()
     decision = decide(hardness, priced.costs, budgets, choices, time_left=time_left)
     advised = table_advice(
         hardness,

@@ -48,7 +48,9 @@ class JobRead(BaseModel):
     progress: Progress = Field(description="How far the present phase is.")
     attempt: int = Field(description="How often a worker has taken it up.", examples=[1])
     worker: str | None = Field(description="The worker that took it up last.")
-    due_at: datetime | None = Field(description="The earliest due date of its erasures.")
+    due_at: datetime | None = Field(
+        description="The earliest due date of its erasures when it was queued."
+    )
     created_at: datetime = Field(description="When it was queued.")
     started_at: datetime | None = Field(description="When a worker first took it up.")
     finished_at: datetime | None = Field(description="When it came to its end.")

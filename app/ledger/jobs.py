@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, tuple_, update
+from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.orm import Session, joinedload
 
 from app.bitmap import Bitmap
@@ -20,7 +20,7 @@ from app.ledger.states import (
     JobKind,
     JobState,
 )
-from app.ledger.tables import Job, Model, ModelVersion
+from app.ledger.tables import Erasure, Job, Model, ModelVersion
 from app.ledger.transitions import create, move
 
 # A model has one active job of these at most. The others wait for none and keep none waiting.
@@ -125,6 +125,14 @@ def forgetting(session: Session, samples: Mapping[UUID, Bitmap]) -> bool:
         .where(Model.dataset_id.in_(samples), Job.state.in_(ACTIVE_JOB_STATES))
     )
     return any(samples[dataset_id] & forget_set for dataset_id, forget_set in rows)
+
+
+def due_date(session: Session, job: Job) -> datetime | None:
+    """When the first of its erasures is due: later than at its queueing, where that was extended.
+
+    None where nobody waits for it.
+    """
+    return session.scalar(select(func.min(Erasure.due_at)).where(Erasure.job_id == job.id))
 
 
 def get(session: Session, job_id: UUID) -> Job:

@@ -3,21 +3,31 @@
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.db import transaction
-from app.ledger import calibrations, dry_runs, model_lines
+from app.ledger import batching, calibrations, clocks, dry_runs, model_lines
 from app.ledger.calibrations import CELLS
 from app.ledger.log_tables import LedgerEntry
+from app.ledger.reasons import ExtensionReason
 from app.ledger.states import JobState
 from app.ledger.tables import Job
 from app.ledger.transitions import move
 from models.decision import Route
 from models.hardness.record import Hardness, TargetRule
-from tests.factories import NOW, claim, make_dataset, make_model, make_version, ordinals
+from tests.factories import (
+    NOW,
+    claim,
+    make_dataset,
+    make_erasure,
+    make_model,
+    make_version,
+    ordinals,
+)
 from tests.models.test_decision import make_deficit, make_hardness
 from workers import calibration_steps
 from workers.deciding import decided
@@ -196,14 +206,29 @@ def test_trials_are_made_by_the_method_that_the_policy_orders(
 
 def test_a_job_that_is_nearly_due_is_retrained_while_that_is_in_time(station: Station) -> None:
     with transaction(station.sessions) as session:
-        make_version(session, make_model(session, make_dataset(session)))
-        job = dry_run(session)
-        job.due_at = NOW + timedelta(seconds=105)
+        line = make_model(session, make_dataset(session))
+        make_version(session, line)
+        make_erasure(session, "ada", due_at=NOW + timedelta(days=1))
+        erasure = make_erasure(session, "ben", due_at=NOW + timedelta(seconds=105))
+        job = batching.batch(session, line.id, now=NOW, flush=True)
+        assert job is not None
+        session.refresh(job, ["model"])
         at_once = decided(session, job, assessed(), now=NOW)
         later = decided(session, job, assessed(), now=NOW + timedelta(seconds=10))
+        clocks.extend(
+            session,
+            erasure.request_id,
+            reason=ExtensionReason.COMPLEXITY,
+            notice="letter 7",
+            zone=ZoneInfo("UTC"),
+            now=NOW,
+        )
+        extended = decided(session, job, assessed(), now=NOW)
 
-    assert (at_once["route"], later["route"]) == ("retrain", "hamu")
+    routes = [told["route"] for told in (at_once, later, extended)]
+    assert routes == ["retrain", "hamu", "hamu"]
     assert at_once["numbers"]["time_left"] == 105
+    assert extended["numbers"]["time_left"] == 86400
     assert at_once["thresholds"]["time_needed"] == pytest.approx(112)
     assert at_once["sources"]["numbers"]["time_left"] == "ledger"
     assert at_once["sources"]["thresholds"]["time_needed"] == "derived"
