@@ -35,8 +35,9 @@ from app.ledger.policy import Policy
 from benchmarks.unlearning.cases import of_people, recipe_of
 from benchmarks.unlearning.networks import PARTS, STEERING_ROUNDS, Shelf
 from models.data import Samples, Split
-from models.decision import Budgets, Costs, Route, decide
-from models.decision import Policy as Choices
+from models.decision import decide
+from models.decision_terms import Budgets, Costs, Route
+from models.decision_terms import Policy as Choices
 from models.diverged import Diverged
 from models.hardness.measure import measure
 from models.progress import silent

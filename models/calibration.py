@@ -19,7 +19,7 @@ from math import inf
 from statistics import mean, median, stdev
 from typing import Any, Self
 
-from models.decision import Policy
+from models.decision_terms import Policy
 from models.hardness.record import TargetRule
 
 ENOUGH = 2  # passes that raise a threshold

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
-from models.decision import Budgets, Costs, Policy, Route, choose, drift
+from models.decision import choose, drift
+from models.decision_terms import Budgets, Costs, Policy, Route
 from models.hardness.record import Hardness, TargetRule
 
 

@@ -12,7 +12,7 @@ from app.ledger.states import JobState
 from app.ledger.tables import Job
 from app.ledger.transitions import move
 from models.calibration import Trial, calibrate
-from models.decision import Route
+from models.decision_terms import Route
 from models.hardness.record import Hardness
 from workers import costs, known_scores
 from workers.desk import Desk

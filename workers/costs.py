@@ -16,8 +16,8 @@ from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
-from models.decision import Budgets, Costs, Route, expected_escalation
-from models.decision import Policy as Choices
+from models.decision_terms import Budgets, Costs, Route, expected_escalation
+from models.decision_terms import Policy as Choices
 
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
 # is to take. The benchmark has 0.04 (careers) to 0.25 (Omniglot) on sets of up to 5 %; the model's

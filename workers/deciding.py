@@ -12,7 +12,8 @@ from app.ledger.policy import Policy
 from app.ledger.tables import Job
 from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
-from models.decision import Decision, Route, decide
+from models.decision import Decision, decide
+from models.decision_terms import Route
 from models.hardness.record import Hardness, TargetRule
 from models.table_advice import table_advice
 from workers import costs

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.ledger import canary_renewal, jobs, latecomers, versions
 from app.ledger.tables import Job
-from models.decision import Route
+from models.decision_terms import Route
 from workers.desk import Desk
 
 

@@ -21,7 +21,7 @@ from app.ledger.policy import Policy
 from app.ledger.states import LOW_PRIORITY, JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
-from models.decision import Route
+from models.decision_terms import Route
 from workers import (
     calibration_steps,
     canary_papers,

@@ -13,7 +13,8 @@ from app.law import Law, dates
 from app.ledger import batching, durations
 from app.ledger.policy import Policy
 from app.ledger.tables import Erasure, ModelVersion
-from models.decision import Budgets, Costs, Route, decide, expected_escalation
+from models.decision import decide
+from models.decision_terms import Budgets, Costs, Route, expected_escalation
 from models.hardness.record import (
     Deficit,
     Entanglement,

@@ -15,7 +15,7 @@ from benchmarks.unlearning.methods import Known, Settings, Way, ways_on
 from benchmarks.unlearning.networks import CPU, JUDGING_ROUNDS, PARTS, STEERING_ROUNDS, Shelf
 from benchmarks.unlearning.rows import Rows, Told, of
 from models.data import Split
-from models.decision import Route
+from models.decision_terms import Route
 from models.diverged import Diverged
 from models.hardness.measure import measure
 from models.progress import silent

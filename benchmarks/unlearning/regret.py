@@ -11,7 +11,8 @@ from statistics import mean
 from app.ledger.policy import Policy
 from benchmarks.unlearning.grid import HARDNESS, RETRAIN, UNTOUCHED
 from benchmarks.unlearning.rows import Row, of
-from models.decision import Budgets, Costs, Route, decide, expected_escalation
+from models.decision import decide
+from models.decision_terms import Budgets, Costs, Route, expected_escalation
 from models.hardness.record import Hardness
 from workers.costs import UNMEASURED_SHARE, choices
 

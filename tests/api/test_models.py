@@ -15,7 +15,7 @@ from app.bitmap import Bitmap
 from app.ledger.policy import Policy
 from app.ledger.tables import Dataset, Job, Model
 from app.queue import RUN_JOB
-from models.decision import Route
+from models.decision_terms import Route
 from tests.api.conftest import Call, Clock, FakeQueue
 from tests.factories import (
     NOW,

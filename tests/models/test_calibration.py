@@ -11,7 +11,7 @@ from models.calibration import (
     exposed_share,
     upper_mean,
 )
-from models.decision import Policy
+from models.decision_terms import Policy
 from models.hardness.record import TargetRule
 
 DEFAULTS = Policy()

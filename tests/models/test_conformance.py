@@ -11,7 +11,7 @@ from models.auditing.finding import Verdict
 from models.auditing.signals import audited_sets, movement
 from models.auditing.verdict import Thresholds
 from models.data import Split
-from models.decision import Route
+from models.decision_terms import Route
 from models.progress import silent
 from models.training import evaluate
 from models.unlearning import METHODS

@@ -9,14 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.decision import (
-    Budgets,
-    Costs,
-    Policy,
-    Route,
-    decide,
-    expected_escalation,
-)
+from models.decision import decide
+from models.decision_terms import Budgets, Costs, Policy, Route, expected_escalation
 from models.hardness.record import (
     Deficit,
     Entanglement,

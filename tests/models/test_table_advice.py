@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.decision import Budgets, Costs, Policy
+from models.decision_terms import Budgets, Costs, Policy
 from models.hardness.record import Hardness, Memorization, Proxy
 from models.table_advice import Advice, table_advice
 from tests.models.test_decision import FRESH, make_deficit, make_hardness

@@ -16,7 +16,7 @@ from app.reports import tables
 from app.reports.document import document
 from app.reports.job_report import JobReport, job_report
 from app.reports.words import DECIDED_BY, HARDNESS, ROUTES
-from models import decision
+from models.decision_terms import Route
 from tests import factories
 from tests.ledger.signing import sequence
 from tests.reports import stages
@@ -251,7 +251,7 @@ def test_every_number_of_a_decision_has_a_name_and_its_threshold_exists(session:
     assert set(DECIDED_BY) == set(job.decision["numbers"])
     thresholds = {threshold for _, threshold in DECIDED_BY.values() if threshold}
     assert thresholds <= set(job.decision["thresholds"])
-    assert {route.value for route in decision.Route} <= set(ROUTES)
+    assert {route.value for route in Route} <= set(ROUTES)
 
 
 def test_every_name_of_a_measure_is_found_in_a_measured_record() -> None:

@@ -17,7 +17,7 @@ from app.ledger.reasons import ExtensionReason
 from app.ledger.states import JobState
 from app.ledger.tables import Job
 from app.ledger.transitions import move
-from models.decision import Route
+from models.decision_terms import Route
 from models.hardness.record import Hardness, TargetRule
 from tests.factories import (
     NOW,
