@@ -4,7 +4,7 @@ The design of a reference table was chosen by this: which part of the people a r
 and whether its values are moved by the mean difference from the served network on held-out samples:
 not at all, wholly, or as far as a retrain would be moved (`models.reference_targets`).
 Error and bias are in the scale log(e^loss - 1), against the mean of five retrains per forget set;
-`retrain` is one retrain against the mean of the other four, and what no table can be better than.
+`retrain` is one retrain against the mean of the other four.
 
     python -m benchmarks.references digits
 """

@@ -23,7 +23,7 @@ from models.decision_terms import Policy
 from models.hardness.record import TargetRule
 
 ENOUGH = 2  # passes that raise a threshold
-FAILED = ("escalate", "diverged")  # verdicts that say so for certain
+FAILED = ("escalate", "diverged", "impossible")  # verdicts that say so for certain
 FEWEST = 4  # trials whose retrains say how exposed a network is that never saw a sample
 
 
@@ -33,8 +33,9 @@ class Trial:
 
     `high`, `skewed`: whether it was drawn among memorized samples, from one stratum. `memorized`:
     share of memorized samples; `stratum`: the largest share of a stratum that it takes. `verdict`:
-    the audit's, or `diverged`. `unlearn`: seconds, as a share of the retrain's. `exposed`: share of
-    samples outside their own band before, and of the `retrained` network; None without references.
+    the audit's, or `diverged` or `impossible`. `unlearn`: seconds, as a share of the retrain's.
+    `exposed`: share of samples outside their own band before, and of the `retrained` network; None
+    without references.
     """
 
     high: bool

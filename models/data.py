@@ -149,3 +149,14 @@ def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
     if isinstance(batch, Mapping):
         return {name: function(leaf) for name, leaf in batch.items()}
     return tuple(function(leaf) for leaf in batch)
+
+
+def lot(count: int, *, seed: int, most: int) -> Tensor:
+    """At most so many of the places 0..count-1, drawn by the seed, ascending; int64.
+
+    Every so many-th of them would be of one class where classes take turns.
+    """
+    if count <= most:
+        return torch.arange(count)
+    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
+    return drawn.sort().values

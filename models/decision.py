@@ -74,7 +74,7 @@ def choose(
         return Route.NONE, [settled]
     if should := [
         *unavoidable_harm(hardness, policy),
-        *due_too_soon(costs, time_left),
+        *due_too_soon(time_left, at_once=costs.at_once, at_worst=costs.at_worst),
         *too_dear(costs),
     ]:
         return Route.RETRAIN, should
@@ -175,15 +175,15 @@ def unavoidable_harm(hardness: Hardness, policy: Policy) -> Iterator[str]:
         )
 
 
-def due_too_soon(costs: Costs, time_left: float | None) -> Iterator[str]:
+def due_too_soon(time_left: float | None, *, at_once: float, at_worst: float) -> Iterator[str]:
     """A retrain would be in time, but not one that comes after an audit which failed.
 
     Where not even a retrain is, unlearning is the sooner way, and its audit asks no less.
     """
-    if time_left is not None and costs.retrain + costs.audit <= time_left < costs.at_worst:
+    if time_left is not None and at_once <= time_left < at_worst:
         yield (
             f"The earliest request is due in {time_left:.3g} s. A retrain would be in time; should"
-            f" an audit ask for one after unlearning, it would take {costs.at_worst:.3g} s in all."
+            f" an audit ask for one after unlearning, it would take {at_worst:.3g} s in all."
         )
 
 

@@ -17,16 +17,21 @@ class Route(StrEnum):
 
 @dataclass(frozen=True)
 class Costs:
-    """What each way costs, in seconds, and how often an audit sends a job back to be retrained."""
+    """What each way costs, in seconds, and how often an audit sends a job back to be retrained.
+
+    `yardstick`: the training with which an audit compares what was unlearned, where there are no
+    references: no cost of the route (decision 6), but time until it is done.
+    """
 
     retrain: float
     unlearn: float
     audit: float
     assess: float
     p_escalate: float
+    yardstick: float = 0.0
 
     def __post_init__(self) -> None:
-        seconds = (self.retrain, self.unlearn, self.audit, self.assess)
+        seconds = (self.retrain, self.unlearn, self.audit, self.assess, self.yardstick)
         if not all(0 <= cost < math.inf for cost in seconds):
             raise ValueError(f"costs are seconds, finite and not negative: {seconds}")
         if not 0 <= self.p_escalate <= 1:
@@ -40,7 +45,12 @@ class Costs:
     @property
     def at_worst(self) -> float:
         """Unlearning whose audit sends the job back, and the retrain and audit after it."""
-        return self.unlearn + self.audit + self.retrain + self.audit
+        return self.unlearn + self.yardstick + self.audit + self.at_once
+
+    @property
+    def at_once(self) -> float:
+        """A retrain and its audit."""
+        return self.retrain + self.audit
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ would be as unsure as the reference: between the two the lead is taken to fall i
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from models.data import Split
+from models.data import Split, lot
 from models.recipe import Recipe
 from models.references import Table, targets
 from models.training import evaluate
@@ -47,7 +46,7 @@ def lead_over(of_forget: Table, network: nn.Module, split: Split, recipe: Recipe
     """
     left_out = left_out_by_each(of_forget)
     forgotten = len(split.forget) / (len(split.forget) + len(split.retain))
-    asked = torch.arange(0, len(split.validation), -(-len(split.validation) // ASKED) or 1)
+    asked = lot(len(split.validation), seed=0, most=ASKED)
     if of_forget.unseen.shape[1] != len(split.validation):
         return Lead(Aim.SAMPLES, 0.0)
     theirs = of_forget.unseen[:, asked]

@@ -201,11 +201,12 @@ def spread(of_forget: Table) -> Tensor:
 
 
 def memorization(of_samples: Table) -> Tensor:
-    """`[N]`: how much lower, in the scale of confidence, the value is for who saw the sample.
+    """`[N]`: how much lower the value is for who saw the sample, in the scale that targets have.
 
     NaN where all references saw the sample, or none did.
     """
-    values, out = scaled(Aim.CONFIDENCE, of_samples.losses), of_samples.left_out
+    out, losses = of_samples.left_out, of_samples.losses
+    values = scaled(Aim.CONFIDENCE if can_be_confidence(losses) else Aim.SAMPLES, losses)
     means = [
         torch.where(chosen, values, 0).sum(dim=0) / chosen.sum(dim=0) for chosen in (out, ~out)
     ]

@@ -106,7 +106,7 @@ class Scene:
 def tried(scene: Scene, *, method: str) -> Tried:
     """Measure, retrain, unlearn, audit; the network given is left as it was.
 
-    A method that diverges is not an error but the trial's verdict.
+    A method that diverges or refuses is not an error but the trial's verdict.
     """
     hardness = measured(scene)
     retrained, retrain_seconds = made(scene, "retrain", span=(0.1, 0.7), seed=scene.seed + 1)
@@ -119,8 +119,9 @@ def tried(scene: Scene, *, method: str) -> Tried:
     started = time.monotonic()
     try:
         unlearned, seconds = made(scene, method, span=(0.7, 0.9), seed=scene.seed)
-    except Diverged as error:
-        facts |= {"verdict": "diverged", "sentences": [str(error)], "gaps": None}
+    except (Diverged, ValueError) as error:
+        verdict = "diverged" if isinstance(error, Diverged) else "impossible"
+        facts |= {"verdict": verdict, "sentences": [str(error)], "gaps": None}
         facts["seconds"] |= {"unlearn": time.monotonic() - started, "audit": None}
         return Tried(facts, (retrained,))
     report = audited(scene, unlearned, retrained, method=method)

@@ -12,7 +12,7 @@ from app.ledger.policy import Policy
 from app.ledger.tables import Job
 from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
-from models.decision import Decision, decide
+from models.decision import Decision, decide, due_too_soon
 from models.decision_terms import Route
 from models.hardness.record import Hardness, TargetRule
 from models.table_advice import table_advice
@@ -43,9 +43,15 @@ def decided(
     priced = costs.priced(past, assessed, method, known)
     parent = versions.by_id(session, job.parent_version_id)
     budgets = costs.budgets(session, parent, policy)
-    due = jobs.due_date(session, job)
-    time_left = None if due is None else (due - now).total_seconds()
-    decision = decide(hardness, priced.costs, budgets, choices, time_left=time_left)
+    affordable = priced.costs.retrain <= policy.reference_seconds
+    compares = affordable and hardness.deficit.rule is not TargetRule.REFERENCE
+    decision = decide(
+        hardness,
+        replace(priced.costs, yardstick=priced.costs.retrain if compares else 0.0),
+        budgets,
+        choices,
+        time_left=time_left(session, job, now=now),
+    )
     advised = table_advice(
         hardness,
         priced.costs,
@@ -53,7 +59,7 @@ def decided(
         choices,
         aimed_costs=costs.priced(past, assessed, method, with_table).costs,
         table_cost=references.DESIGN.cost,
-        trains_reference=priced.costs.retrain <= policy.reference_seconds,
+        trains_reference=affordable,
     )
     told = asdict(replace(decision, sources=sources(decision, priced.sources, known)))
     return told | {
@@ -64,6 +70,28 @@ def decided(
         "policy": policy.stored(),
         "audit_thresholds": asdict(Thresholds()),
     }
+
+
+def time_left(session: Session, job: Job, *, now: datetime) -> float | None:
+    """Seconds until the first of its erasures is due; None where nobody waits."""
+    due = jobs.due_date(session, job)
+    return None if due is None else (due - now).total_seconds()
+
+
+def due_too_soon_by_now(session: Session, job: Job, *, now: datetime) -> str | None:
+    """Why what was decided earlier can wait no longer for an audit that may fail, if it cannot.
+
+    A job may have waited for a person, or for a worker, since its route was chosen.
+    """
+    assert job.decision is not None
+    numbers, needed = job.decision["numbers"], job.decision["thresholds"].get("time_needed")
+    if needed is None or job.decision["policy"]["route"] != "auto":
+        return None
+    if job.decision["route"] in (Route.NONE, Route.RETRAIN):
+        return None
+    at_once = numbers["cost_retrain"] + numbers["cost_audit"]
+    left = time_left(session, job, now=now)
+    return next(due_too_soon(left, at_once=at_once, at_worst=needed), None)
 
 
 def calibration_for(

@@ -42,8 +42,9 @@ class Assignment:
         dataset = job.model.dataset_id
         parent = job.parent_version_id and versions.by_id(session, job.parent_version_id)
         samples = job.training_set
-        if job.kind is JobKind.REFERENCES:  # it outlasts requests: no reference may see those
-            samples -= datasets.tombstones(session, dataset)
+        if job.kind is JobKind.REFERENCES:
+            parent = None  # they begin from nothing, and its weights may be purged by now
+            samples -= datasets.tombstones(session, dataset)  # it outlasts requests
         return cls(
             job_id=job.id,
             fence=job.fence,

@@ -59,7 +59,7 @@ class Bench:
         refuse_overlap({"pool": self.pool, **vars(self.holdout)})
         self.samples = self.pool.named(said.ids_in(retain))
         self.place_for = partial(
-            place_for, recipe=recipe, seed=seed, samples=self.samples, device=self.device
+            place_for, recipe=self.recipe, seed=seed, samples=self.samples, device=self.device
         )
         self.parent = self.split = self.begins_with = None
         if parent is not None and forget is not None:

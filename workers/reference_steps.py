@@ -56,6 +56,7 @@ def keep(
 
     Its samples may have been forgotten while it was trained: nothing of theirs is kept.
     """
+    datasets.lock(session, job.model.dataset_id)  # or a request could be accepted in between
     gone = job.training_set & datasets.tombstones(session, job.model.dataset_id)
     ordinals = list(desk.assignment.samples)
     losses = dict(zip(ordinals, desk.floats("losses"), strict=True))

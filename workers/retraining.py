@@ -7,7 +7,16 @@ from sqlalchemy.orm import Session
 from app.ledger import canary_renewal, jobs, latecomers, versions
 from app.ledger.tables import Job
 from models.decision_terms import Route
+from workers import deciding
 from workers.desk import Desk
+
+
+def is_due_too_soon(desk: Desk, session: Session, job: Job) -> bool:
+    """Whether the route was changed, as the due date leaves no more room for a failed audit."""
+    reason = deciding.due_too_soon_by_now(session, job, now=desk.station.clock())
+    if reason is not None:
+        order(job, reason[0].lower() + reason[1:].removesuffix("."))
+    return reason is not None
 
 
 def leaves_out_more(desk: Desk, session: Session, job: Job) -> bool:

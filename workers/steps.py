@@ -98,13 +98,20 @@ def assess(desk: Desk) -> None:
             now=desk.station.clock(),
             **{name: decision[name] for name in ENTERED},
         )
-        let_wait(session, job)
+        endings.let_wait(
+            session,
+            job,
+            now=desk.station.clock(),
+            retry_seconds=desk.station.settings.retry_seconds,
+        )
 
 
 def unlearn(desk: Desk) -> None:
     """unlearning -> auditing: run the route; a retrain follows one that diverges or refuses."""
     with desk.held() as (session, job):
         assert job.decision is not None
+        if retraining.is_due_too_soon(desk, session, job):
+            return
         if retraining.leaves_out_more(desk, session, job):
             return
         route, predicted = str(job.decision["route"]), float(job.decision["retrain_seconds"])
@@ -185,7 +192,12 @@ def audit(desk: Desk) -> None:
             verdict=report["verdict"],
             sentences=report["sentences"],
         )
-        let_wait(session, job)
+        endings.let_wait(
+            session,
+            job,
+            now=desk.station.clock(),
+            retry_seconds=desk.station.settings.retry_seconds,
+        )
 
 
 def accumulate(session: Session, job: Job, told: dict[str, Any]) -> None:
@@ -210,12 +222,6 @@ def after_verdict(job: Job, verdict: str) -> JobState:
     if verdict == "inconclusive" and Policy.of(job.model.policy).on_inconclusive == "approve":
         return JobState.AWAITING_APPROVAL
     return JobState.UNLEARNING
-
-
-def let_wait(session: Session, job: Job) -> None:
-    """A job that waits for a person is held by no worker."""
-    if job.state is JobState.AWAITING_APPROVAL:
-        jobs.release(session, job)
 
 
 def publish(desk: Desk) -> None:

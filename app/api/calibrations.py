@@ -49,7 +49,7 @@ class CellRead(BaseModel):
     memorized_share: float | None = Field(description="Share of them that were memorized.")
     stratum_share: float = Field(description="The largest share that a stratum lost.")
     method: str = Field(description="What unlearned them.", examples=["hamu"])
-    verdict: str = Field(description="pass, escalate, inconclusive, or diverged.")
+    verdict: str = Field(description="pass, escalate, inconclusive, diverged or impossible.")
     gaps: dict[str, float] | None = Field(
         description="Mean scores on the forgotten, retained and test samples, and the loss of the "
         "forgotten, less those of the retrained network."

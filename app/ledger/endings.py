@@ -46,6 +46,19 @@ def ask_to_cancel(session: Session, job: Job, *, now: datetime, retry_seconds: f
         cancel(session, job, now=now, retry_seconds=retry_seconds)
 
 
+def let_wait(session: Session, job: Job, *, now: datetime, retry_seconds: float) -> None:
+    """A job that waits for a person is held by no worker.
+
+    One that somebody asked to cancel meanwhile waits for nobody: no heartbeat would see that.
+    """
+    if job.state is not JobState.AWAITING_APPROVAL:
+        return
+    if job.cancel_asked_at is None:
+        jobs.release(session, job)
+    else:
+        cancel(session, job, now=now, retry_seconds=retry_seconds)
+
+
 def cancel(session: Session, job: Job, *, now: datetime, retry_seconds: float) -> None:
     """End a job that somebody asked to cancel; its erasures wait for the next one."""
     abandon(

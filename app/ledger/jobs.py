@@ -186,6 +186,12 @@ def others_wait(session: Session, job: Job, *, now: datetime) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
+def gives_way(session: Session, job_id: UUID, *, now: datetime) -> bool:
+    """Whether a job of low priority has to wait for others, however early it was rung for."""
+    job = session.get(Job, job_id)
+    return job is not None and job.kind in LOW_PRIORITY and others_wait(session, job, now=now)
+
+
 def free(now: datetime) -> Any:
     """Not under a lease, and not waiting after a failure."""
     return or_(Job.lease_until.is_(None), Job.lease_until < now) & (

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, exists, func, select
+from sqlalchemy import Exists, Row, bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -215,15 +215,10 @@ def to_purge(session: Session, *, now: datetime) -> list[UUID]:
 
     No training set is read for it.
     """
-    starts = exists().where(
-        Job.parent_version_id == ModelVersion.id,
-        Job.state.in_(ACTIVE_JOB_STATES),
-        Job.kind.not_in(LOW_PRIORITY),  # these may take long, and follow what is live
-    )
     rows = session.execute(
         select(ModelVersion.id, ModelVersion.withdrawn_at, Model.policy)
         .join(Model, Model.id == ModelVersion.model_id)
-        .where(ModelVersion.state == VersionState.WITHDRAWN, ~starts)
+        .where(ModelVersion.state == VersionState.WITHDRAWN, ~job_starts())
         .order_by(ModelVersion.withdrawn_at, ModelVersion.id)
     )
     return [
@@ -234,11 +229,24 @@ def to_purge(session: Session, *, now: datetime) -> list[UUID]:
 
 
 def lock_withdrawn(session: Session, version_id: UUID) -> ModelVersion | None:
-    """The version, locked; None if another clerk is at it, or has purged it."""
+    """The version, locked; None if another clerk is at it or has purged it, or a job needs it."""
     return session.scalar(
         select(ModelVersion)
-        .where(ModelVersion.id == version_id, ModelVersion.state == VersionState.WITHDRAWN)
+        .where(
+            ModelVersion.id == version_id,
+            ModelVersion.state == VersionState.WITHDRAWN,
+            ~job_starts(),
+        )
         .with_for_update(skip_locked=True)
+    )
+
+
+def job_starts() -> Exists:
+    """Whether a job under way starts from a version's weights."""
+    return exists().where(
+        Job.parent_version_id == ModelVersion.id,
+        Job.state.in_(ACTIVE_JOB_STATES),
+        Job.kind.not_in(LOW_PRIORITY),  # these follow what is live, or begin from nothing
     )
 
 

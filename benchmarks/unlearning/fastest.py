@@ -9,7 +9,8 @@ from models.recipe import Classifier
 from models.training import evaluate
 
 FASTEST = "fastest"
-SHARES = (1.0, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 10)  # of the recipe's epochs
+# Of the recipe's epochs; halved further, down to one, while the shortest still serves as well.
+SHARES = (1.0, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 10)
 SEEDS = range(50_000, 50_003)
 AS_GOOD = 0.005  # of the test score below the recipe's own is no difference
 
@@ -20,8 +21,17 @@ def search(shelf: Shelf, rows: Rows, told: Told) -> None:
     All of them: where the test set is small, one that is too short for it may be so by chance.
     """
     for share in SHARES:
-        for seed in SEEDS:
-            tried(shelf, rows, told, share, seed)
+        try_all(shelf, rows, told, share)
+    share = SHARES[-1]
+    while epochs(shelf, share) > 1 and share in good(rows.all()):
+        share /= 2
+        try_all(shelf, rows, told, share)
+
+
+def try_all(shelf: Shelf, rows: Rows, told: Told, share: float) -> None:
+    """A training of so many epochs, by each seed."""
+    for seed in SEEDS:
+        tried(shelf, rows, told, share, seed)
 
 
 def tried(shelf: Shelf, rows: Rows, told: Told, share: float, seed: int) -> Row:
@@ -29,9 +39,9 @@ def tried(shelf: Shelf, rows: Rows, told: Told, share: float, seed: int) -> Row:
     key = {"set": FASTEST, "seed": seed, "share": share}
     if found := of(rows.all(), **key):
         return found[0]
-    told(f"a training of {share:.2f} of the epochs, seed {seed}")
+    told(f"a training of {share:.3f} of the epochs, seed {seed}")
     short = shortened(shelf, share)
-    network, seconds = short.trained(f"{share:.2f}-{seed}", shelf.pool, seed)
+    network, seconds = short.trained(f"{share:.4f}-{seed}", shelf.pool, seed)
     test = float(evaluate(network, shelf.holdout.test, shelf.recipe.scores).mean())
     row = {**key, "seconds": seconds, "test": test}
     rows.add(row)
@@ -42,21 +52,27 @@ def shortened(shelf: Shelf, share: float) -> Shelf:
     """The same data and network, trained for a share of the epochs."""
     recipe = shelf.recipe
     assert isinstance(recipe, Classifier)
-    epochs = max(1, round(share * recipe.schedule.epochs))
-    return replace(
-        shelf,
-        folder=shelf.folder / FASTEST,
-        recipe=replace(recipe, schedule=replace(recipe.schedule, epochs=epochs)),
-    )
+    schedule = replace(recipe.schedule, epochs=epochs(shelf, share))
+    return replace(shelf, folder=shelf.folder / FASTEST, recipe=replace(recipe, schedule=schedule))
+
+
+def epochs(shelf: Shelf, share: float) -> int:
+    assert isinstance(shelf.recipe, Classifier)
+    return max(1, round(share * shelf.recipe.schedule.epochs))
 
 
 def share_of(rows: list[Row]) -> float:
     """What the fastest as good costs, of the recipe's own training; 1 where none was tried."""
-    tried_with = {share: of(rows, set=FASTEST, share=share) for share in SHARES}
-    done = [them for them in tried_with.values() if len(them) == len(SEEDS)]
+    seconds = [mean(row["seconds"] for row in them) for them in good(rows).values()]
+    return min(seconds) / seconds[0] if seconds else 1.0
+
+
+def good(rows: list[Row]) -> dict[float, list[Row]]:
+    """By share, longest first: the trainings that serve as well as the recipe's own."""
+    tried_with = sorted({row["share"] for row in of(rows, set=FASTEST)}, reverse=True)
+    every = {share: of(rows, set=FASTEST, share=share) for share in tried_with}
+    done = {share: them for share, them in every.items() if len(them) == len(SEEDS)}
     if not done:
-        return 1.0
-    least = mean(row["test"] for row in done[0]) - AS_GOOD
-    good = [them for them in done if mean(row["test"] for row in them) >= least]
-    seconds = [mean(row["seconds"] for row in them) for them in good]
-    return min(seconds) / seconds[0]
+        return {}
+    least = mean(row["test"] for row in done[max(done)]) - AS_GOOD
+    return {share: them for share, them in done.items() if mean(r["test"] for r in them) >= least}

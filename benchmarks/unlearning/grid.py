@@ -195,7 +195,7 @@ def forget(
     seconds = clock.now(device) - started
     if made is None:
         failed = {"set": case.name, "way": way.name, "seed": seed, "failed": "diverged"}
-        comparison.rows.add(failed)
+        comparison.rows.add({**failed, "seconds": seconds})
         return
     add(comparison, case, way.name, seed, parent, made, seconds=seconds)
 

@@ -57,11 +57,11 @@ def rates(*values: float) -> tuple[Settings, ...]:
 BASELINES: Mapping[str, tuple[Settings, ...]] = {
     "rum": ({},),
     "finetune": rates(0.01, 0.05, 0.1, 0.2),
-    "l1_sparse": rates(0.01, 0.05, 0.1, 0.2),
+    "l1_sparse": rates(0.01, 0.05, 0.1, 0.2, 0.4),
     "msg": (*rates(0.01, 0.05), {"rate": 0.1, "reset": 0.9}, {"rate": 0.05, "reset": 0.9}),
     "neggrad_plus": rates(0.01, 0.03, 0.1, 0.2),
     "salun": rates(0.005, 0.013, 0.03, 0.1),
-    "scrub": rates(0.005, 0.02, 0.05, 0.1),
+    "scrub": rates(0.0005, 0.005, 0.02, 0.05, 0.1),
     "ssd": ({}, {"selection": 5.0}, {"selection": 2.0}, {"selection": 2.0, "dampening": 0.3}),
 }
 
@@ -105,8 +105,8 @@ WAYS = (
     Way("… one reference each", by_targets(hamu, "of_one"), ablation=True),
     Way("… half the references", by_targets(hamu, "of_half"), ablation=True),
     Way("… mean losses", by_targets(hamu, "mean_losses"), ablation=True),
-    Way("hamu, as published", lambda _: published_hamu),
-    Way("∇τ, as published", lambda _: nabla_tau, rates(1e-3, 3e-3, 1e-2)),
+    Way("hamu, as published", lambda _: published_hamu, rates(1e-4, 0.01, 0.03, 0.05, 0.3)),
+    Way("∇τ, as published", lambda _: nabla_tau, rates(1e-3, 3e-3, 5e-3, 1e-2)),
     Way("∇τ, reference targets", by_targets(nabla_tau, alpha=0.5)),
     Way("distil to p̄", distilled(Average.PROBABILITY)),
     Way("… log-average", distilled(Average.LOG), ablation=True),

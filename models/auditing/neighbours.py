@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from models.auditing.attacks import Ints, Placements, less, matched, unseen_variance
 from models.auditing.intervals import Floats, Interval, around
 from models.auditing.population import POPULATION_ATTACKS
-from models.auditing.signals import Said, Signals, capped, lot
-from models.data import Batch, Samples, Split
+from models.auditing.signals import RETAIN_CAP, Said, Signals, capped
+from models.data import Batch, Samples, Split, lot
 from models.recipe import Classifier, Recipe, input_of, last_linear
 from models.training import evaluate
 
@@ -109,7 +109,7 @@ def neighbours(
     lie, _ = embedded(before.network, forget, recipe)
     theirs, losses = embedded(before.network, kept, recipe)
     groups = parted(kept.strata, nearest(lie, theirs, forget.strata, kept.strata))
-    drawn = [rows[lot(len(rows), seed=seed)] for rows in groups]
+    drawn = [rows[lot(len(rows), seed=seed, most=RETAIN_CAP)] for rows in groups]
     close, rest = (
         Side(samples, before.of(samples, losses[rows]))
         for samples, rows in zip(map(kept.take, drawn), drawn, strict=True)

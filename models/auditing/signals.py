@@ -13,7 +13,7 @@ from models.auditing.class_attacks import certainty, margin
 from models.auditing.intervals import Floats
 from models.auditing.reference_attacks import Witnesses
 from models.auditing.token_signals import min_k
-from models.data import Batch, Samples, Split
+from models.data import Batch, Samples, Split, lot
 from models.recipe import Classifier, Recipe, TokenRecipe, labelled
 from models.training import evaluate
 from models.unlearning.logits import class_logits
@@ -103,14 +103,6 @@ def refuse_overlap(sets: dict[str, Samples]) -> None:
 def capped(samples: Samples, *, seed: int, most: int = RETAIN_CAP) -> Samples:
     """At most so many of them, drawn by the seed, in their own order."""
     return samples.take(lot(len(samples), seed=seed, most=most))
-
-
-def lot(count: int, *, seed: int, most: int = RETAIN_CAP) -> Tensor:
-    """At most so many of the places 0..count-1, drawn by the seed, ascending; int64."""
-    if count <= most:
-        return torch.arange(count)
-    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
-    return drawn.sort().values
 
 
 def listen(network: nn.Module, sets: dict[str, Samples], recipe: Recipe) -> Said:

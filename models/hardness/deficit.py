@@ -62,11 +62,12 @@ def against_references(losses: Tensor, targets: Tensor, spread: Tensor | None) -
 
     References are taken to err independently from sample to sample. In truth they err together,
     which makes the real spread wider: this one is on the safe side for saying "nothing is owed".
+    A spread that is not finite is known to nobody: no sample was left out twice.
     """
     owed = targets - losses
-    if spread is None:
+    spread = None if spread is None else aligned(spread, losses, "spread")
+    if spread is None or not bool(torch.isfinite(spread).all()):
         return summary(TargetRule.REFERENCE, owed)
-    spread = aligned(spread, losses, "spread")
     return summary(
         TargetRule.REFERENCE,
         owed,

@@ -15,6 +15,7 @@ from models.hardness.memorization import (
     WATCHED,
     confidence_proxy,
     holdout_proxy,
+    in_half_precision,
     summary,
     tuned_on_holdout,
 )
@@ -31,7 +32,8 @@ from models.hardness.shares import shares
 from models.progress import Progress
 from models.recipe import Recipe
 from models.training import PerSample, evaluate
-from models.unlearning.targets import Aim, can_be_confidence, scaled
+from models.unlearning.gradients import require_losses_per_sample
+from models.unlearning.targets import Aim, can_be_confidence, in_full, scaled
 
 FEWEST_SAMPLES = 512
 
@@ -63,6 +65,7 @@ def measure(
     counted = shares(split)
     if len(split.retain) == 0:
         raise ValueError("the retain set is empty: nothing would be left to serve")
+    require_losses_per_sample(network, recipe, split.forget)
     sample = drawn(split, budget_samples, seed=seed, logged=confidences is not None)
     meter = Meter(network, recipe)
     progress(0.0, "how much forgetting is owed")
@@ -111,8 +114,8 @@ class Meter:
         confidence. Values that can be none, as those of densities, have no spread: it is one of
         confidences.
         """
-        losses = self.read(split.forget, self.recipe.losses)
-        held_out = self.read(sample.validation, self.recipe.losses)
+        losses = in_full(self.read(split.forget, self.recipe.losses))
+        held_out = in_full(self.read(sample.validation, self.recipe.losses))
         if targets is not None and can_be_confidence(losses, held_out, targets.nan_to_num()):
             losses, held_out, targets = (
                 scaled(Aim.CONFIDENCE, values) for values in (losses, held_out, targets)
@@ -151,7 +154,8 @@ class Meter:
     ) -> Memorization | None:
         """From the log of the training where there is one, else by training on held-out samples.
 
-        None where there is neither, or where these cannot be learnt.
+        None where there is neither, or where these cannot be learnt: half precision rounds the
+        small steps away.
         """
         if confidences is not None:
             return summary(
@@ -159,7 +163,7 @@ class Meter:
                 retain=confidence_proxy(split.retain, confidences),
                 forget=confidence_proxy(split.forget, confidences),
             )
-        if len(sample.validation) == 0:
+        if len(sample.validation) == 0 or in_half_precision(self.network):
             return None
         try:
             return self.post_hoc_memorization(sample, seed=seed)

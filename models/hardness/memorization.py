@@ -72,6 +72,11 @@ def holdout_proxy(network: nn.Module, tuned: nn.Module, samples: Samples, recipe
     return (evaluate(tuned, samples, recipe.losses).double() - before).abs()
 
 
+def in_half_precision(network: nn.Module) -> bool:
+    """Whether some of its weights are float16 or bfloat16."""
+    return any(weight.dtype in (torch.float16, torch.bfloat16) for weight in network.parameters())
+
+
 def tuned_on_holdout(
     network: nn.Module,
     holdout: Samples,
@@ -89,10 +94,15 @@ def tuned_on_holdout(
     like forty trainings do (ρ 0.82); a hundred times that rate is far worse (ρ 0.55).
 
     Raises `Diverged` where it raised their losses by more than these scatter: where losses are
-    large, so are its steps.
+    large, so are its steps. Raises `ValueError` for a network in half precision.
     """
     if len(holdout) == 0:
         raise ValueError("there are no held-out samples to train on")
+    if in_half_precision(network):
+        raise ValueError(
+            "half precision rounds away the small steps by which memorization is measured; keep the"
+            " weights in float32, or return confidences from fit"
+        )
     watched = holdout.take(torch.arange(min(len(holdout), WATCHED)))
     before = evaluate(network, watched, recipe.losses).double()
     copy = deepcopy(network).eval()

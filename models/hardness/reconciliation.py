@@ -15,7 +15,7 @@ from models.data import Samples
 from models.hardness.record import Reconciliation
 from models.recipe import Recipe
 from models.training import PerSample, device_of
-from models.unlearning.gradients import gradient
+from models.unlearning.gradients import gradient, one_per_sample
 
 # The statistics whose standard errors are wanted, in this order.
 KAPPA, COSINE, BEYOND = 0, 1, 2
@@ -178,7 +178,9 @@ def piece_gradients(
     for rows in torch.arange(len(samples)).tensor_split(count):
         piece = [torch.zeros_like(parameter) for parameter in parameters]
         for batch in rows.split(BATCH):
-            per_sample = losses(network, samples.rows(batch, device=device_of(network)))
+            per_sample = one_per_sample(
+                losses(network, samples.rows(batch, device=device_of(network))), len(batch)
+            )
             torch._foreach_add_(
                 piece, gradient(per_sample.sum() * count / len(samples), parameters)
             )

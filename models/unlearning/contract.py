@@ -17,6 +17,7 @@ class Stop(StrEnum):
 
     BUDGET = "budget"  # all steps taken
     FORGOTTEN = "forgotten"  # the forget set looks like unseen data; the aim
+    LEVEL = "level"  # it does as a whole, but others rose in place of the samples that owed
     HARM = "harm"  # the next step was predicted to raise the retain loss
     INFEASIBLE = "infeasible"  # no step inside the trust region gives the quota
     ZERO_GRADIENT = "zero_gradient"  # nothing left to move

@@ -63,8 +63,8 @@ def descent(
 def one_pass(samples: Samples, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
     """Shuffled places in pieces of at most `size`.
 
-    A piece of one is left out where there are others: batch normalisation cannot train on it.
+    A last piece of one is left out where others are larger: batch normalisation cannot train on it.
     """
     for rows in row_batches(len(samples), size, generator=generator):
-        if len(rows) > 1 or len(samples) == 1:
+        if len(rows) > 1 or size == 1 or len(samples) == 1:
             yield rows

@@ -18,6 +18,7 @@ from models.unlearning.gradients import (
     batch_losses,
     movable,
     require_both_sets,
+    require_finite,
     working_copy,
 )
 from models.unlearning.logits import Logits, class_logits
@@ -72,6 +73,7 @@ def distil(
             passes += len(rows) + len(others)
             trace["divergence"].append(away.item())
             trace["retain_loss"].append(retain.item())
+    require_finite(student)
     return Unlearned(student.eval(), Trace(Stop.BUDGET, steps, passes, columns=trace))
 
 

@@ -36,6 +36,13 @@ def require_both_sets(split: Split) -> None:
         raise ValueError("the retain set is empty: there is nothing to keep, so delete the network")
 
 
+def at_least_one(**counts: int | None) -> None:
+    """Refuse, by its name, a count of nothing; None is left to defaults."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} is at least 1, not {count}")
+
+
 def require_finite(network: nn.Module) -> None:
     """`Diverged` where a weight is not: a finite loss can have a gradient that is not."""
     if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
@@ -71,7 +78,10 @@ def one_per_sample(losses: Tensor, count: int) -> Tensor:
 @torch.no_grad()
 def require_losses_per_sample(network: nn.Module, recipe: Recipe, samples: Samples) -> None:
     """Refuse a recipe that averages its losses, on two samples, before all are scored."""
+    was_training = network.training
+    network.eval()
     batch_losses(network, recipe, samples, torch.arange(min(2, len(samples))))
+    network.train(was_training)
 
 
 def gradient(

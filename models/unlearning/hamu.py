@@ -21,6 +21,7 @@ from models.training import device_of, evaluate
 from models.unlearning import blocks as flat
 from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import (
+    at_least_one,
     movable,
     require_both_sets,
     require_losses_per_sample,
@@ -102,12 +103,14 @@ def hamu(
     killed goes on from there to the same bits. Several processes cannot: that is a `ValueError`.
 
     When to stop for harm: when the moving average of the predicted retain change, less `price`
-    times the predicted forget gain, has been above nought for `patience` steps (S2).
+    times the predicted forget gain, has been above nought for `patience` steps (S2). In the form
+    `utility`, where the retain change is bounded: when that of the forget gain has been below it.
 
     The method as published: `aim="ascent", metric="plain", share=0.5, rate=1e-4, trust=False,
     mending=0, patience=steps`.
     """
     require_both_sets(split)
+    at_least_one(batch_size=batch_size, forget_batch=forget_batch)
     if resume is not None and team.size > 1:
         raise ValueError("a team of several processes cannot go on where it was killed")
     kind = Metric(metric)

@@ -17,6 +17,7 @@ from models.unlearning.hamu_state import COLUMNS, Course, Run
 from models.unlearning.hamu_step import (
     NO_GRADIENT,
     Floats,
+    Form,
     Plan,
     clip,
     cosines,
@@ -90,7 +91,15 @@ def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
         run.reach = further(run.reach) if kept else replace(run.reach, undone=0)
     run.last, run.promised = now, 0.0
     keep(run)
-    return (Stop.FORGOTTEN if now.reached and run.mended >= run.mending else None), True
+    if not now.reached or run.mended < run.mending:
+        return None, True
+    if now.paid:
+        return Stop.FORGOTTEN, True
+    run.notes.append(
+        f"the forget set as a whole is where it should be, but by samples that owed nothing: of"
+        f" {run.goal.first:.3g} that was owed {now.owed:.3g} is left"
+    )
+    return Stop.LEVEL, True
 
 
 def keep(run: Run) -> None:
@@ -114,11 +123,11 @@ def take_step(run: Run, losses: Tensor, rows: Tensor, retain_rows: Tensor) -> St
     due = 0.0 if run.last.reached else due_now(run.goal, run.last) * of_forget
     plan = next_plan(clipped, pace=run.pace, owed=due, cap=run.reach.rate)
     gain, change = plan.forget_gain / of_forget, plan.retain_change / of_retain
-    excess = change - run.price * gain
+    excess = -gain if run.pace.form is Form.UTILITY else change - run.price * gain
     if not run.last.reached:
         run.harm = after_step(run.harm, excess)
     _note(run, triples, plan, gain, change, excess, float(add_up(run.team, kept.detach())))
-    stop = _reason_not_to(run, plan)
+    stop = _reason_not_to(run, plan, whole=len(rows) == len(run.split.forget))
     if stop is not None:
         flat.restore(run.blocks, run.calm if stop is Stop.HARM else run.good)
         return stop
@@ -150,14 +159,17 @@ def _slopes(run: Run, kept: Tensor, losses: Tensor, rows: Tensor) -> Tensor | No
     return precondition(run.blocks, run.curvature)
 
 
-def _reason_not_to(run: Run, plan: Plan) -> Stop | None:
+def _reason_not_to(run: Run, plan: Plan, *, whole: bool) -> Stop | None:
+    """Why the step is not taken. Only a `whole` forget set says that nothing is left to move: a
+    batch of it may hold none of those that owe.
+    """
     assert run.last is not None
     if run.harm.bad >= run.patience:
         return Stop.HARM
     if plan.shortfall > 0:
         run.notes.append(f"the bound exceeds what the trust region allows by {plan.shortfall:.3g}")
         return Stop.INFEASIBLE
-    if plan.capacity <= NO_GRADIENT and not run.last.reached:
+    if whole and plan.capacity <= NO_GRADIENT and not run.last.reached:
         return Stop.ZERO_GRADIENT
     return None
 

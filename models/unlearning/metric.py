@@ -24,7 +24,9 @@ class Metric(StrEnum):
 
     PLAIN = "plain"  # M = I, as published
     ADAM = "adam"  # M = √v̂ + δ, v̂ the moving mean of squared retain gradients
-    FISHER = "fisher"  # M = v̂ + δ, the retain set's diagonal Fisher information
+    # M = v̂ + δ: near a minimum, where gradients of batches are mostly noise, v̂ is in proportion to
+    # the diagonal of the retain set's empirical Fisher information; a constant goes into the rate.
+    FISHER = "fisher"
 
 
 @dataclass

@@ -71,15 +71,15 @@ def msg(
 
 
 def weighted_layers(network: nn.Module) -> list[Weighted]:
-    """Convolutions and linear layers whose weights may move, each once."""
-    layers = [
-        module
-        for module in network.modules()
+    """Convolutions and linear layers whose weights may move; of those that share one, the first."""
+    layers = {
+        id(module.weight): module
+        for module in reversed(list(network.modules()))
         if isinstance(module, Weighted) and module.weight.requires_grad
-    ]
+    }
     if not layers:
         raise ValueError("MSG resets weights of convolutions and linear layers; there are none")
-    return layers
+    return list(reversed(layers.values()))
 
 
 def difference(

@@ -18,6 +18,7 @@ from models.resuming import Resume
 from models.seeding import seeded
 from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import (
+    at_least_one,
     movable,
     require_both_sets,
     require_finite,
@@ -26,7 +27,7 @@ from models.unlearning.gradients import (
 )
 from models.unlearning.nabla_tau_resuming import leave, take_up
 from models.unlearning.nabla_tau_run import Course, Run, descend, paired_retain_rows
-from models.unlearning.nabla_tau_schedule import Preset, at_least_one, schedule_of, settings_of
+from models.unlearning.nabla_tau_schedule import Preset, schedule_of, settings_of
 from models.unlearning.targets import complete
 
 
@@ -49,7 +50,9 @@ def forget_term(
     if not two_sided:
         gap = torch.relu(gap)
     if scale_free:
-        return (gap.square() / level.clamp(min=torch.finfo(level.dtype).tiny)).mean()
+        if not bool((level > 0).all()):
+            raise ValueError("scale_free divides by τ, and a τ is not above nought; leave it out")
+        return (gap.square() / level).mean()
     return gap.abs().mean() if per_sample else gap.square()
 
 
@@ -98,7 +101,11 @@ def nabla_tau(
         most_epochs=most_epochs,
     )
     student = working_copy(network)
+    if any(parameter.dtype == torch.float16 for parameter in movable(student)):
+        raise ValueError("AdamW's ε is nought in float16; keep the weights in float32 or bfloat16")
     require_losses_per_sample(student, recipe, split.forget)
+    if train_mode:
+        _refuse_pieces_of_one(student, split, settings.batch_size)
     fixed = None if targets is None else complete(targets, student, split, recipe)
     run = Run(
         network=student,
@@ -153,3 +160,16 @@ def _carry_out(run: Run, course: Course, *, progress: Progress, resume: Resume |
     keeper = Keeper(partial(leave, resume, run, course))
     descend(run, course, progress=progress, keeper=keeper)
     resume.over()
+
+
+def _refuse_pieces_of_one(network: nn.Module, split: Split, size: int) -> None:
+    """Batch normalisation takes no statistics of one sample."""
+    normalised = any(
+        isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))
+        for module in network.modules()
+    )
+    if normalised and any(len(part) % size == 1 % size for part in (split.forget, split.retain)):
+        raise ValueError(
+            f"batches of {size} leave one sample by itself, on which batch normalisation cannot"
+            " train; choose another batch_size, or leave train_mode out"
+        )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from models.unlearning.gradients import at_least_one
+
 LARGEST_ALPHA = 0.95  # the rule of thumb exceeds 1 from a forget share of 60 % on
 
 
@@ -78,10 +80,3 @@ def settings_of(preset: str, *, rate: float | None, batch_size: int | None) -> P
         rate=own.rate if rate is None else rate,
         batch_size=own.batch_size if batch_size is None else batch_size,
     )
-
-
-def at_least_one(**counts: int | None) -> None:
-    """Refuse, by its name, a count of nothing; None is left to the preset."""
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"{name} is at least 1, not {count}")

@@ -7,21 +7,24 @@ handed in, so that no method knows another.
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from itertools import islice
 
 from torch import nn
 
 from models.data import Split
 from models.hardness.entanglement import centroid_distances
-from models.hardness.memorization import holdout_proxy, tuned_on_holdout
+from models.hardness.memorization import WATCHED, holdout_proxy, tuned_on_holdout
 from models.progress import Progress
 from models.recipe import Recipe
 from models.resuming import Resume
 from models.training import evaluate
 from models.unlearning.contract import Method, Stop, Trace, Unlearned
-from models.unlearning.gradients import require_both_sets
+from models.unlearning.gradients import movable, require_both_sets, require_losses_per_sample
 from models.unlearning.rum_groups import Group, Order, Pending, refined, turns_of
 from models.unlearning.rum_resuming import Course, leave, take_up
+
+HOLDOUT_ROUNDS = 2  # over the held-out samples, to see what the network forgets meanwhile
 
 
 def rum(
@@ -50,14 +53,14 @@ def rum(
     begins the turn that it was in once more, and ends with the same bits.
     """
     require_both_sets(split)
+    movable(network)
     if all(method is nothing for method in methods):
         raise ValueError("RUM needs a method that moves weights for one group at least")
     course = None if resume is None else take_up(resume, network, split.forget)
     if course is None:
-        if scores is None:
-            scores = memorization_scores(network, split, recipe, seed=seed)
+        ranked = scores or memorization_scores(network, split, recipe, seed=seed)
         dealing = seed if shuffle else None
-        course = Course(network, refined(split.forget, scores, len(methods), shuffle_seed=dealing))
+        course = Course(network, refined(split.forget, ranked, len(methods), shuffle_seed=dealing))
     turns = list(turns_of(split, course.groups, order=order, pending=pending))
     for turn, (place, part) in islice(enumerate(turns), len(course.traces), None):
         if resume is not None:
@@ -69,7 +72,10 @@ def rum(
     if resume is not None:
         resume.over()
     places = [place for place, _ in turns]
-    return Unlearned(course.network, merged(course.traces, places, course.groups))
+    trace = merged(course.traces, places, course.groups)
+    scored = 0 if scores is not None else scoring_passes(split)
+    trace = replace(trace, sample_passes=trace.sample_passes + scored)
+    return Unlearned(course.network, trace)
 
 
 def nothing(
@@ -109,10 +115,17 @@ def memorization_scores(
     network: nn.Module, split: Split, recipe: Recipe, *, seed: int
 ) -> dict[str, float]:
     """The post-hoc memorization proxy of each forget sample, by id."""
-    passes = 2 * len(split.validation)
+    require_losses_per_sample(network, recipe, split.forget)
+    passes = HOLDOUT_ROUNDS * len(split.validation)
     tuned = tuned_on_holdout(network, split.validation, recipe, passes=passes, seed=seed)
     scores = holdout_proxy(network, tuned, split.forget, recipe)
     return dict(zip(split.forget.ids, scores.tolist(), strict=True))
+
+
+def scoring_passes(split: Split) -> int:
+    """The samples that go through the network for these scores."""
+    watched = min(len(split.validation), WATCHED)
+    return HOLDOUT_ROUNDS * len(split.validation) + 2 * (watched + len(split.forget))
 
 
 def entanglement_scores(network: nn.Module, split: Split, recipe: Recipe) -> dict[str, float]:

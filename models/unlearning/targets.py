@@ -11,7 +11,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
-from models.data import Samples, Split
+from models.data import Samples, Split, lot
 from models.diverged import Diverged
 from models.recipe import Recipe
 from models.training import evaluate
@@ -24,6 +24,8 @@ OVERSHOOT = 0.1
 # the most of it in the scale of confidence, where retrained networks keep 0.5 to 1.
 REMAINDER = 0.1
 MOST_LEFT = 0.5
+# Share of the first deficit above which what single samples owe was not paid by themselves.
+UNPAID = 2 / 3
 # E(x)₊ of a centred normal variable, in its standard deviations.
 HALF_NORMAL = 0.4
 # The least difference of two losses that is told: below it lies what float32 does to them.
@@ -53,13 +55,15 @@ class Goal:
     """What forgetting means for one forget set; every number is in the scale of the aim.
 
     `targets`: τ, `[F]`, on the network's device. `band`: the mean deficit that may remain.
-    `level`: the mean at which the set as a whole is forgotten, and `slack` the distance to it that
-    makes no difference; `limit`: the mean above which it is forgotten too well.
+    `first`: the one at first. `level`: the mean at which the set as a whole is forgotten, and
+    `slack` the distance to it that makes no difference; `limit`: the mean above which it is
+    forgotten too well.
     """
 
     aim: Aim
     targets: Tensor
     band: float
+    first: float
     level: float
     limit: float
     slack: float
@@ -68,11 +72,16 @@ class Goal:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where the whole forget set stands: its mean deficit, its mean loss, and what follows."""
+    """Where the whole forget set stands: its mean deficit, its mean loss, and what follows.
+
+    `reached`: it is forgotten as a whole, so that more would push it too far. `paid`: and that is
+    so because those paid that owed, and not because others rose in their place.
+    """
 
     owed: float
     mean_loss: float
     reached: bool
+    paid: bool
     overshot: bool
 
 
@@ -96,7 +105,9 @@ def goal_for(
     if aim is Aim.CONFIDENCE and not can_be_confidence(losses, targets):
         raise ValueError("losses below nought are no confidences; aim at 'samples' or 'mean'")
     if aim is Aim.ASCENT:
-        return Goal(aim, targets, band=-torch.inf, level=0.0, limit=torch.inf, slack=0.0)
+        return Goal(
+            aim, targets, band=-torch.inf, first=torch.inf, level=0.0, limit=torch.inf, slack=0.0
+        )
     start, due = scaled(aim, losses), scaled(aim, targets)
     if aim is Aim.MEAN:
         level = float(due.mean())
@@ -109,6 +120,7 @@ def goal_for(
         aim=aim,
         targets=due,
         band=_band(aim, owed_first, slack, spread) if band is None else band,
+        first=owed_first,
         level=level,
         limit=max(level, float(start.mean())) + OVERSHOOT * owed_first,
         slack=slack,
@@ -179,11 +191,13 @@ def standing(goal: Goal, losses: Tensor, *, before: Standing | None = None) -> S
     deficit = float(owed(goal, losses, goal.targets))
     mean = float(scaled(goal.aim, losses).mean())
     leeway = goal.slack if before is not None and before.reached else 0.0
+    inside = deficit <= goal.band + leeway
+    risen = mean >= goal.level - goal.slack - leeway
     return Standing(
         owed=deficit,
         mean_loss=float(losses.mean()),
-        reached=goal.aim is not Aim.ASCENT
-        and (deficit <= goal.band + leeway or mean >= goal.level - goal.slack - leeway),
+        reached=goal.aim is not Aim.ASCENT and (inside or risen),
+        paid=inside or deficit <= UNPAID * goal.first,
         overshot=not mean <= goal.limit,  # a loss that is not a number is beyond every limit
     )
 
@@ -210,7 +224,7 @@ def rank_matched(network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
     """
     if len(split.validation) == 0:
         raise ValueError("without validation samples there is no target; pass `targets`")
-    kept = every_so_often(split.retain, RANKED)
+    kept = split.retain.take(lot(len(split.retain), seed=0, most=RANKED))
     asked, seen, unseen = (
         in_full(evaluate(network, samples, recipe.losses))
         for samples in (split.forget, kept, split.validation)
@@ -226,12 +240,6 @@ def rank_matched(network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
 def in_full(losses: Tensor) -> Tensor:
     """In float32 at least: half precision has no quantiles, and rounds small losses together."""
     return losses.to(torch.promote_types(losses.dtype, torch.float32))
-
-
-def every_so_often(samples: Samples, most: int) -> Samples:
-    """At most so many of the samples, evenly spaced."""
-    step = -(-len(samples) // most)
-    return samples if step <= 1 else samples.take(torch.arange(0, len(samples), step))
 
 
 def of_stratum(values: Tensor, samples: Samples, stratum: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 SHRINK = 0.5  # an undone step is tried again at half the length
 GROWTH = 1.5  # while nothing was undone; once something was, more carefully
 CAREFUL_GROWTH = 1.2
-KEPT_PROMISE = 0.25  # a step is undone where it gave less than this share of what it promised
+KEPT_PROMISE = 0.25  # steps grow where they gave this share of what they promised, or more
 MEMORY = 0.9  # of the moving average of predicted harm
 
 

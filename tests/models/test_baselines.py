@@ -230,3 +230,12 @@ def test_batches_may_go_by_name(name: str, network: nn.Module) -> None:
     other = METHODS[name](network, split, recipe, seed=0, progress=silent)
 
     assert same_state(one.network, other.network)
+
+
+@pytest.mark.parametrize(("size", "pieces"), [(1, 5), (2, 2), (4, 1), (5, 1)])
+def test_only_a_leftover_piece_of_one_is_left_out(size: int, pieces: int) -> None:
+    five = make_split(5).forget
+
+    drawn = list(one_pass(five, size, generator=torch.Generator().manual_seed(0)))
+
+    assert len(drawn) == pieces

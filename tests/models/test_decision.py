@@ -100,6 +100,13 @@ def test_a_due_date_that_leaves_no_room_for_a_failed_audit_is_retrained(
     assert ("is due in" in decision.reasons[0]) == (expected is Route.RETRAIN)
 
 
+def test_an_audit_that_trains_its_own_yardstick_takes_that_time_too() -> None:
+    compared = replace(CHEAP, yardstick=100)
+
+    assert route(make_hardness(), time_left=200.0) is Route.HAMU
+    assert route(make_hardness(), costs=compared, time_left=200.0) is Route.RETRAIN
+
+
 def test_what_owes_nothing_needs_no_time() -> None:
     inside = make_hardness(deficit=make_deficit(0.1))
 

@@ -1,12 +1,13 @@
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from models.data import Split
+from models.data import Batch, Split
+from models.diverged import Diverged
 from models.progress import silent
 from models.training import evaluate
 from models.unlearning.distil import distil, divergence
@@ -129,3 +130,20 @@ def test_an_empty_forget_set_is_refused() -> None:
 
     with pytest.raises(ValueError, match="the forget set is empty"):
         distil(trained(), nobody, recipe, targets=torch.empty(0, 4), seed=0, progress=silent)
+
+
+def test_a_last_step_that_breaks_the_weights_is_seen() -> None:
+    split = make_split()
+    flat = torch.full((len(split.forget), CLASSES), 1 / CLASSES)
+
+    class Broken(type(recipe)):  # type: ignore[misc]
+        """Finite losses whose gradient is not."""
+
+        def losses(self, network: nn.Module, batch: Batch) -> Tensor:
+            each = super().losses(network, batch)
+            return each + (each.detach() - each).clamp(min=0).sqrt()
+
+    broken = Broken(**{field.name: getattr(recipe, field.name) for field in fields(recipe)})
+
+    with pytest.raises(Diverged, match="not finite at the end"):
+        distil(trained(), split, broken, targets=flat, steps=1, seed=0, progress=silent)

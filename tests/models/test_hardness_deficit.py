@@ -156,3 +156,12 @@ def test_an_audit_can_compare_what_has_unseen_and_kept_samples_of_its_stratum(
 def test_an_empty_forget_set_has_no_share() -> None:
     with pytest.raises(ValueError, match="forget set is empty"):
         shares(Split(make_samples([]), make_samples([1]), make_samples([1])))
+
+
+def test_a_spread_that_nobody_knows_is_none() -> None:
+    targets, unknown = torch.tensor([5.0, 5.0]), torch.full((2,), torch.nan)
+
+    found = measured([0.1, 0.2], targets=targets, spread=unknown)
+
+    assert (found.spread, found.exposed) == (None, None)
+    assert found.mean > 4

@@ -297,3 +297,44 @@ def test_a_summary_holds_the_forget_set_against_the_retain_sets_ninth_decile() -
     assert memorized.mean == pytest.approx(160)
     with pytest.raises(ValueError, match="not finite"):
         summary(Proxy.HOLDOUT, retain=retain, forget=torch.tensor([torch.nan]))
+
+
+@pytest.mark.parametrize("shape", ["a mean", "a column"])
+def test_losses_that_are_not_one_per_sample_are_refused(shape: str, case: Case) -> None:
+    def losses(network: nn.Module, batch: Any) -> Tensor:
+        each = recipe.losses(network, batch)
+        return each.mean() if shape == "a mean" else each[:, None]
+
+    odd = SimpleNamespace(losses=losses, embeddings=recipe.embeddings)
+
+    with pytest.raises(ValueError, match="one loss per sample"):
+        measure(case.network, case.first(48), odd, seed=0, progress=silent)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_tells_no_memorization_after_the_fact(
+    dtype: torch.dtype, case: Case
+) -> None:
+    network = deepcopy(case.network).to(dtype)
+
+    with pytest.raises(ValueError, match="keep the weights in float32"):
+        tuned_on_holdout(network, case.first(48).validation, recipe, passes=64, seed=0)
+
+
+def test_large_losses_in_half_precision_have_a_deficit(case: Case) -> None:
+    large = SimpleNamespace(
+        losses=lambda net, batch: (recipe.losses(net, batch) + 13).half(),
+        embeddings=recipe.embeddings,
+    )
+
+    found = measure(
+        case.network,
+        case.first(48),
+        large,
+        targets=torch.full((48,), 15.0),
+        confidences=dict.fromkeys(recipe.pool().ids, 0.5),
+        seed=0,
+        progress=silent,
+    )
+
+    assert 0 < found.deficit.mean < 2.1

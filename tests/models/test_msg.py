@@ -66,3 +66,12 @@ def test_msg_needs_a_layer_to_reset() -> None:
 
     with pytest.raises(ValueError, match="there are none"):
         msg(flat, make_split(), recipe, seed=0, progress=silent)
+
+
+def test_a_weight_that_two_layers_share_is_counted_once() -> None:
+    one, two, own = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+    two.weight = one.weight
+
+    layers = weighted_layers(nn.Sequential(one, two, own))
+
+    assert layers == [one, own]

@@ -1,6 +1,7 @@
 """∇τ against the algorithm written out, and the checks of section 2.7 of its notes."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -229,3 +230,15 @@ def test_the_network_that_was_handed_in_is_left_alone_and_a_seed_repeats_the_run
 
     assert same_state(first.network, second.network)
     assert all(torch.equal(value, before[name]) for name, value in trained().state_dict().items())
+
+
+def test_what_it_cannot_do_is_refused() -> None:
+    split = split_of(16)
+    low = torch.full((16,), -1.0)
+
+    with pytest.raises(ValueError, match="divides by τ"):
+        unlearned(split, scale_free=True, targets=low)
+    with pytest.raises(ValueError, match="leave one sample by itself"):
+        unlearned(split, train_mode=True, batch_size=15)
+    with pytest.raises(ValueError, match="float16"):
+        nabla_tau(deepcopy(trained()).half(), split, recipe, seed=0, progress=silent)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.data import Batch
+from models.data import Batch, lot
 from models.recipe import Classifier
 from models.reference_targets import Lead, lead_over, left_out_by_each, targets_for
 from models.references import Reference, Table, targets
 from models.training import evaluate
-from models.unlearning.targets import Aim, scaled, unscaled
+from models.unlearning.targets import RANKED, Aim, scaled, unscaled
 from tests.models.blobs import make_split, recipe
 from tests.models.blobs import trained as parent
 
@@ -93,3 +93,12 @@ def test_a_reference_that_diverged_takes_no_lead_from_the_others() -> None:
     spoilt = replace(whole, references=(broken, *whole.references[1:]))
 
     assert lead_over(spoilt, parent(), EIGHTH, recipe) == lead_over(whole, parent(), EIGHTH, recipe)
+
+
+def test_no_class_is_left_out_where_classes_take_turns() -> None:
+    strata = torch.arange(3 * RANKED + 4) % 4  # every fourth is of the first
+
+    drawn = strata[lot(len(strata), seed=0, most=RANKED)]
+
+    assert len(drawn) == RANKED
+    assert drawn.bincount().min() > RANKED / 5

@@ -166,3 +166,13 @@ def test_a_persons_columns_go_with_the_person() -> None:
 def test_scores_that_are_not_one_per_sample_are_refused() -> None:
     with pytest.raises(ValueError, match="one per sample"):
         Table(("a", "b"), made([[1.0]], [[True]]).references)
+
+
+def test_densities_have_memorization_too() -> None:
+    out = torch.tensor([[True, False], [False, True]])
+    rows = [
+        Reference(losses, left_out, torch.zeros(1))
+        for losses, left_out in zip(torch.tensor([[-1.0, -9.0], [-8.0, -8.5]]), out, strict=True)
+    ]
+
+    assert memorization(Table(("a", "b"), tuple(rows))).tolist() == [7.0, 0.5]

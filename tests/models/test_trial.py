@@ -176,3 +176,14 @@ def test_a_trial_of_rum_ranks_by_what_the_training_noted_as_jobs_do(
     tried(replace(scene, known=Known(confidences=noted)), method="rum")
 
     assert told == [dict.fromkeys(scene.split.forget.ids, 0.75)]
+
+
+def test_a_method_that_refuses_is_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: object, **__: object) -> None:
+        raise ValueError("it needs labels")
+
+    monkeypatch.setitem(METHODS, "rum", cast(Method, refusing))
+
+    facts = tried(make_scene(), method="rum").facts
+
+    assert (facts["verdict"], facts["sentences"]) == ("impossible", ["it needs labels"])

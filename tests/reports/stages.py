@@ -52,7 +52,8 @@ class FakeDesk:
 
     def __post_init__(self) -> None:
         store = SimpleNamespace(verify=lambda digest: None)
-        self.station = SimpleNamespace(clock=self.clock, store=store)
+        settings = SimpleNamespace(retry_seconds=60.0)
+        self.station = SimpleNamespace(clock=self.clock, store=store, settings=settings)
 
     def clock(self) -> datetime:
         self.now += timedelta(seconds=1)

@@ -9,7 +9,7 @@ from torch import nn
 from models.recipe import Classifier
 from models.training import Schedule
 from tests.workers import tiny
-from workers import describe
+from workers import announcing, describe
 
 
 class Mixed(nn.Module):
@@ -54,6 +54,12 @@ def test_each_tensor_is_announced_once_with_its_type_and_its_shape() -> None:
 )
 def test_a_type_goes_by_the_name_that_safetensors_has_for_it(dtype: torch.dtype, name: str) -> None:
     assert describe.type_name(dtype) == name
+
+
+def test_a_recipe_that_prints_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LACUNA_RECIPES", "tests.workers.talkative:recipe")
+
+    assert "tiny" in announcing.described()["recipes"]
 
 
 def test_what_is_announced_can_be_written_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A job whose child is killed in mid-loop, or that restarts, ends with the weights it should."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -20,8 +21,10 @@ from models.progress import silent
 from models.seeding import seeded
 from models.unlearning import METHODS
 from tests.factories import NOW, key_of, make_request, make_training, make_version, run_through
+from tests.models import blobs
 from tests.workers import tiny
 from workers import running, work_folders
+from workers.going_on import written_by
 from workers.station import Station
 
 
@@ -194,3 +197,13 @@ def test_a_job_that_restarts_forgets_everybody_since_from_the_weights_of_the_exa
     first = [*ended.run["earlier"], ended.run][0]  # by its seed, the audit sends some back
     alone = digest_of_a_forgetting(route, trained, job.seed, tmp_path / "alone", people=2)
     assert (first["route"], first["weights_digest"]) == (route, alone)
+
+
+def test_what_a_recipe_left_is_not_for_the_one_that_took_its_place() -> None:
+    longer = replace(tiny.recipe, schedule=replace(tiny.recipe.schedule, epochs=99))
+    elsewhere = replace(tiny.recipe, network=blobs.build)
+
+    left = {tuple(written_by(one)) for one in (tiny.recipe, longer, elsewhere)}
+
+    assert len(left) == 3
+    assert written_by(tiny.recipe) == written_by(tiny.recipe)
