@@ -52,15 +52,17 @@ def decided(
         choices,
         time_left=time_left(session, job, now=now),
     )
-    advised = table_advice(
-        hardness,
-        priced.costs,
-        budgets,
-        choices,
-        aimed_costs=costs.priced(past, assessed, method, with_table).costs,
-        table_cost=references.DESIGN.cost,
-        trains_reference=affordable,
-    )
+    advised = None
+    if references.next_number(session, versions.last_exact(session, parent)[0].id) is not None:
+        advised = table_advice(
+            hardness,
+            priced.costs,
+            budgets,
+            choices,
+            aimed_costs=costs.priced(past, assessed, method, with_table).costs,
+            table_cost=references.DESIGN.cost,
+            trains_reference=affordable,
+        )
     told = asdict(replace(decision, sources=sources(decision, priced.sources, known)))
     return told | {
         "route": decision.route.value,

@@ -33,7 +33,7 @@ class Heart:
         self.stop_child = stop_child
         self.lost = self.cancelled = False
         self.phase, self.share, self.words = "", 0.0, "starting"
-        self.phase_began = time.monotonic()
+        self.first: tuple[float, float] | None = None  # share and moment that a phase told first
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.beat, daemon=True)
 
@@ -48,10 +48,12 @@ class Heart:
     def begin(self, phase: str) -> None:
         """A new phase starts; its rest is predicted from how fast it goes."""
         self.phase, self.share, self.words = phase, 0.0, "starting"
-        self.phase_began = time.monotonic()
+        self.first = None
 
     def progress(self, share: float, words: str) -> None:
         self.share, self.words = share, words
+        if self.first is None:  # one of several, or one that was killed, does not begin at nought
+            self.first = share, time.monotonic()
 
     def beat(self) -> None:
         """Renew, until told to end; progress is shown about once a second."""
@@ -83,11 +85,18 @@ class Heart:
 
     def told(self) -> dict[str, object]:
         """Progress as the job row has it."""
-        passed = time.monotonic() - self.phase_began
-        eta = passed * (1 / self.share - 1) if self.share > 0 else None
         return {
             "phase": self.phase,
             "share": self.share,
             "words": self.words,
-            "eta_seconds": None if eta is None else round(eta, 1),
+            "eta_seconds": self.eta_seconds,
         }
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """What is left of the phase, at the pace at which it has gone since it told first."""
+        if self.first is None or self.share <= self.first[0]:
+            return None
+        share, began = self.first
+        pace = (self.share - share) / (time.monotonic() - began)
+        return round((1 - self.share) / pace, 1)

@@ -51,7 +51,10 @@ def why_unasked(session: Session, job: Job) -> str:
     if not job.forget_set <= generation.training_set:
         return "some of the samples were not among those that references were asked about"
     if references.complete(session, generation, judging=True):
-        return ""
+        live = versions.live(session, job.model_id)
+        if live is None or job.forget_set <= live.training_set:
+            return ""
+        return "what references said of people who were forgotten earlier went with them"
     trained, needed = references.have(session, generation.id), references.DESIGN.count
     return f"{trained} of the {needed} references that it takes have been trained"
 

@@ -237,7 +237,7 @@ class Bench:
             self.pool.named(said.ids_in(bystanders)),
             plan,
             Path(out),
-            part(self.progress, 0.0, 1.0, f"reference {number + 1}: "),
+            part(self.progress, 0.0, 1.0, f"reference {number + 1} of {parts * rounds}: "),
             device=self.device,
         )
 

@@ -78,7 +78,10 @@ def say(
     network = trained(recipe, samples, plan, progress, device=device)
     said = scored(network, recipe, samples, plan, validation)
     if not bool(torch.cat((said.losses, said.unseen)).isfinite().all()):
-        raise Diverged(f"reference {plan.number} has losses that are not finite")
+        raise Diverged(
+            f"reference {plan.number} has losses that are not finite, and would again: its seed is"
+            " fixed; mend the recipe (a lower rate, clipped gradients) and train the model anew"
+        )
     left = plan.left_out.nonzero().flatten().tolist()
     (out / "left_out.json").write_text(json.dumps(left))
     aside = evaluate(network, bystanders, recipe.losses).float()
