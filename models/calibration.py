@@ -33,9 +33,9 @@ class Trial:
 
     `high`, `skewed`: whether it was drawn among memorized samples, from one stratum. `memorized`:
     share of memorized samples; `stratum`: the largest share of a stratum that it takes. `verdict`:
-    the audit's, or `diverged` or `impossible`. `unlearn`: seconds, as a share of the retrain's.
-    `exposed`: share of samples outside their own band before, and of the `retrained` network; None
-    without references.
+    the audit's, or `diverged` or `impossible`. `samples`: how many were forgotten. `unlearn`:
+    seconds, as a share of the retrain's. `exposed`: share of samples outside their own band before,
+    and of the `retrained` network; None without references.
     """
 
     high: bool
@@ -44,6 +44,7 @@ class Trial:
     memorized: float | None
     stratum: float
     verdict: str
+    samples: int
     unlearn: float
     exposed: float | None = None
     retrained: float | None = None
@@ -121,7 +122,8 @@ def calibrate(every: Sequence[Trial], defaults: Policy | None = None) -> Calibra
     allowed = [
         one
         for one in trials
-        if one.stratum <= or_default(stratum, usual.stratum_share)
+        if one.samples >= usual.fewest
+        and one.stratum <= or_default(stratum, usual.stratum_share)
         and not (blind and (one.memorized or 0.0) > or_default(memorized, usual.memorized_share))
     ]
     return Calibration(

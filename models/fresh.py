@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import movable, require_losses_per_sample
 from models.data import Samples
 from models.progress import Progress
 from models.recipe import Recipe, fit
@@ -27,8 +28,11 @@ def trained(
 ) -> tuple[nn.Module, Tensor | None]:
     """The recipe's own training, and what it told of each sample, `[N]` or None.
 
-    With `resume` it goes on where it was killed, if the recipe can.
+    With `resume` it goes on where it was killed, if the recipe can. Raises `ValueError` where
+    nothing of it could ever be unlearned: frozen parameters, losses that are not one per sample.
     """
     network = built(recipe, seed=seed, device=device)
+    movable(network)
+    require_losses_per_sample(network, recipe, samples)
     told = fit(recipe, network, samples, seed=seed, progress=progress, resume=resume)
     return network.eval(), told

@@ -82,7 +82,8 @@ def finish(desk: Desk) -> None:
     with desk.held() as (session, job):
         cells = calibrations.cells(session, job.id)
         method = cells[-1].outcome["method"]  # a policy may have changed it on the way
-        taught = calibrate([trial_of(cell) for cell in cells if cell.outcome["method"] == method])
+        trials = [trial_of(cell) for cell in cells if cell.outcome["method"] == method]
+        taught = calibrate(trials, costs.choices(Policy.of(job.model.policy)))
         calibrations.learn(
             session,
             job,
@@ -110,6 +111,7 @@ def trial_of(cell: CalibrationCell) -> Trial:
         memorized=None if hardness.memorization is None else hardness.memorization.share,
         stratum=max(hardness.shares.strata.values()),
         verdict=outcome["verdict"],
+        samples=hardness.shares.count,
         unlearn=seconds["unlearn"] / seconds["retrain"],
         exposed=hardness.deficit.exposed,
         retrained=outcome["retrained_exposed"],

@@ -18,6 +18,7 @@ from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
 from models.decision_terms import Budgets, Costs, Route, expected_escalation
 from models.decision_terms import Policy as Choices
+from models.hardness.record import Hardness, TargetRule
 
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
 # is to take. The benchmark has 0.04 (careers) to 0.25 (Omniglot) on sets of up to 5 %; the model's
@@ -62,11 +63,21 @@ class Priced:
 
 
 def priced(
-    past: Sequence[Job], assessed: dict[str, Any], method: Route, known: Calibration | None
+    past: Sequence[Job],
+    assessed: dict[str, Any],
+    method: Route,
+    known: Calibration | None,
+    *,
+    rule: TargetRule,
 ) -> Priced:
-    """What this model's own jobs cost; before the first of them what its calibration did."""
+    """What this model's own jobs cost; before the first of them what its calibration did.
+
+    `rule`: how the job is aimed. Jobs that were aimed otherwise say nothing of what its run will
+    take, nor of its audit's word.
+    """
     retrain = float(assessed["retrain_seconds"])
-    runs = [run for job in past for run in runs_of(job) if run["route"] == method]
+    alike = [job for job in past if job.hardness and Hardness.of(job.hardness).deficit.rule is rule]
+    runs = [run for job in alike for run in runs_of(job) if run["route"] == method]
     share, share_from = unlearn_share(runs, known, method)
     audit, audit_from = audit_seconds(past, assessed)
     p_escalate, p_from = escalation(runs, known)

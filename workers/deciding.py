@@ -40,7 +40,7 @@ def decided(
     known = calibration_for(session, job, method, hardness.deficit.rule)
     with_table = calibration_for(session, job, method, TargetRule.REFERENCE)
     choices = costs.choices(policy, known)
-    priced = costs.priced(past, assessed, method, known)
+    priced = costs.priced(past, assessed, method, known, rule=hardness.deficit.rule)
     parent = versions.by_id(session, job.parent_version_id)
     budgets = costs.budgets(session, parent, policy)
     affordable = priced.costs.retrain <= policy.reference_seconds
@@ -59,7 +59,9 @@ def decided(
             priced.costs,
             budgets,
             choices,
-            aimed_costs=costs.priced(past, assessed, method, with_table).costs,
+            aimed_costs=costs.priced(
+                past, assessed, method, with_table, rule=TargetRule.REFERENCE
+            ).costs,
             table_cost=references.DESIGN.cost,
             trains_reference=affordable,
         )

@@ -17,7 +17,7 @@ from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.fresh import trained
 from models.hardness.measure import measure
-from models.progress import Progress, part
+from models.progress import Progress, part, turn
 from models.recipe import Recipe
 from models.resuming import Resume
 from models.training import best_device, evaluate
@@ -237,7 +237,7 @@ class Bench:
             self.pool.named(said.ids_in(bystanders)),
             plan,
             Path(out),
-            part(self.progress, 0.0, 1.0, f"reference {number + 1} of {parts * rounds}: "),
+            turn(self.progress, number, parts * rounds, "reference"),
             device=self.device,
         )
 
@@ -273,7 +273,7 @@ class Bench:
             trials.Draw(share, high, skewed, seed=self.seed + number),
             method=method,
             out=Path(out),
-            progress=part(self.progress, number / of, (number + 1) / of, f"trial {number + 1}: "),
+            progress=turn(self.progress, number, of, "trial"),
         )
 
     def loaded(self, path: str) -> nn.Module:

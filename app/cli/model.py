@@ -64,11 +64,14 @@ def calibrate(
         if dry_run:
             return
         job = answer(http.post(f"/v1/models/{name}:calibrate"))
-        state = follow(http, name, job["id"])
+        job = follow(http, job["id"])
         found = read(http, name)
     show(found)
-    if state != "succeeded":
-        fail(f"The job {job['id']} was {state}; its trials are kept, but teach nothing.")
+    if job["state"] != "succeeded":
+        why = f" {job['error']['detail']}." if job["error"] else ""
+        fail(
+            f"The job {job['id']} was {job['state']}; its trials are kept, but teach nothing.{why}"
+        )
 
 
 @app.command(epilog="**Example:** `lacuna model calibration faces`")
@@ -123,8 +126,8 @@ def cost(plan: dict[str, Any]) -> str:
     )
 
 
-def follow(http: httpx2.Client, name: str, job_id: str) -> str:
-    """Show how far it is until it has ended; returns how it ended."""
+def follow(http: httpx2.Client, job_id: str) -> dict[str, Any]:
+    """Show how far it is until it has ended; returns it as it ended."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -137,9 +140,11 @@ def follow(http: httpx2.Client, name: str, job_id: str) -> str:
         while True:
             job = answer(http.get(f"/v1/jobs/{job_id}"))
             told = job["progress"]
-            bar.update(task, completed=told["share"], description=told["words"] or job["state"])
+            done = job["state"] == "succeeded"
+            share, words = (1.0, "") if done else (told["share"], told["words"])
+            bar.update(task, completed=share, description=words or job["state"])
             if job["state"] in ENDED:
-                return str(job["state"])
+                return dict(job)
             time.sleep(POLL_SECONDS)
 
 

@@ -36,7 +36,8 @@ def models_with_pending(session: Session, *, now: datetime) -> Sequence[UUID]:
 def batch(session: Session, model_id: UUID, *, now: datetime, flush: bool = False) -> Job | None:
     """Make a job of the model's pending erasures, if it is time and no other job is active.
 
-    An operator's `flush` makes it time. Erasures whose samples no live version holds are cleared.
+    An operator's `flush` makes it time, also for what waits after a failure. Erasures whose samples
+    no live version holds are cleared.
     """
     line = model_lines.by_id(session, model_id)
     model_lines.lock(session, model_id)  # two clerks must not batch the same erasures
@@ -44,7 +45,8 @@ def batch(session: Session, model_id: UUID, *, now: datetime, flush: bool = Fals
         return None
     if (parent := versions.live(session, model_id)) is None:
         return None
-    waiting = locked(session, Erasure.model_id == model_id, *ready(now))
+    which = (Erasure.state == ErasureState.PENDING,) if flush else ready(now)
+    waiting = locked(session, Erasure.model_id == model_id, *which)
     erasures = clear_unneeded(session, line, waiting, parent, now=now)
     if not erasures:
         return None

@@ -112,7 +112,7 @@ def _findings(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     if evidence.canaries is not None:
         yield canary_finding.finding(evidence.canaries, evidence.route)
     for drop in evidence.drops:
-        yield from _drop(drop, thresholds)
+        yield from _drop(drop, thresholds, partly=evidence.kept_share < 1)
 
 
 def _movement(evidence: Evidence, thresholds: Thresholds) -> Finding:
@@ -215,12 +215,20 @@ def _blindness(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
         )
 
 
-def _drop(drop: Drop, thresholds: Thresholds) -> Iterator[Finding]:
-    """A whole set is judged by its estimate, a stratum only where its interval leaves no doubt."""
+def _drop(drop: Drop, thresholds: Thresholds, *, partly: bool) -> Iterator[Finding]:
+    """A whole set is judged by its estimate, a stratum only where its interval leaves no doubt.
+
+    `partly`: whether strata were forgotten as a whole, which no network can be asked to serve.
+    """
     limit = thresholds.max_drop if drop.whole else thresholds.max_stratum_drop
+    lost, low, high = drop.drop.estimate, drop.drop.low, drop.drop.high
+    way = "below"
+    if round(lost, 3) < 0:
+        way, lost, low, high = "above", -lost, -high, -low
+    of_kept = ", of the strata that are kept," if partly and drop.whole else ""
     told = (
-        f"The mean score on {drop.samples} is {drop.drop.estimate:z.3f} below the {drop.against}'s "
-        f"[{drop.drop.low:z.3f}, {drop.drop.high:z.3f}]"
+        f"The mean score on {drop.samples}{of_kept} is {lost:z.3f} {way} the {drop.against}'s "
+        f"[{low:z.3f}, {high:z.3f}]"
     )
     if not drop.whole:
         if drop.drop.low > limit:

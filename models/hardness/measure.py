@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import require_losses_per_sample
 from models.data import Samples, Split
 from models.diverged import Diverged
 from models.hardness.deficit import deficit
@@ -32,7 +33,6 @@ from models.hardness.shares import shares
 from models.progress import Progress
 from models.recipe import Recipe
 from models.training import PerSample, evaluate
-from models.unlearning.gradients import require_losses_per_sample
 from models.unlearning.targets import Aim, can_be_confidence, in_full, scaled
 
 FEWEST_SAMPLES = 512

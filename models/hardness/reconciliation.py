@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import one_per_sample
 from models.data import Samples
 from models.hardness.record import Reconciliation
 from models.recipe import Recipe
 from models.training import PerSample, device_of
-from models.unlearning.gradients import gradient, one_per_sample
+from models.unlearning.gradients import gradient
 
 # The statistics whose standard errors are wanted, in this order.
 KAPPA, COSINE, BEYOND = 0, 1, 2

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import movable
 from models.data import Samples, row_batches
 from models.diverged import Diverged
 from models.unlearning.contract import Stop, Trace, Unlearned
-from models.unlearning.gradients import movable, require_finite, working_copy
+from models.unlearning.gradients import require_finite, working_copy
 
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4

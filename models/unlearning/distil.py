@@ -7,6 +7,7 @@ from both sides, so that a sample can be neither under- nor over-forgotten for l
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import batch_losses, movable
 from models.data import Split
 from models.diverged import Diverged
 from models.progress import Progress
@@ -14,13 +15,7 @@ from models.recipe import Recipe
 from models.seeding import seeded
 from models.training import device_of
 from models.unlearning.contract import Stop, Trace, Unlearned
-from models.unlearning.gradients import (
-    batch_losses,
-    movable,
-    require_both_sets,
-    require_finite,
-    working_copy,
-)
+from models.unlearning.gradients import require_both_sets, require_finite, working_copy
 from models.unlearning.logits import Logits, class_logits
 from models.unlearning.shuffled import full_batches
 

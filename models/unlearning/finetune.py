@@ -2,13 +2,14 @@
 
 from torch import nn
 
+from models.batch_losses import batch_losses
 from models.data import Split
 from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import batch_losses, require_both_sets
+from models.unlearning.gradients import require_both_sets
 
 
 def finetune(

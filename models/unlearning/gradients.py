@@ -1,14 +1,12 @@
-"""Losses and gradients of a batch, with the checks that every method needs."""
+"""Gradients of a batch, with the checks that every method needs."""
 
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from models.data import Samples, Split
+from models.data import Split
 from models.diverged import Diverged
-from models.recipe import Recipe
-from models.training import device_of
 
 # Half-precision gradients below about 6e-8 are lost, so the loss is scaled up before the backward
 # pass and the gradients down after it. bfloat16 has the range of float32 and needs none.
@@ -18,14 +16,6 @@ LOSS_SCALE = {torch.float16: 1024.0}
 def working_copy(network: nn.Module) -> nn.Module:
     """A copy to move, in evaluation mode: normalisation statistics stay, dropout is off."""
     return deepcopy(network).eval()
-
-
-def movable(network: nn.Module) -> list[Tensor]:
-    """The parameters that may move, each tensor once however often it is used."""
-    parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
-    if not parameters:
-        raise ValueError("every parameter of this network is frozen, so nothing can be unlearned")
-    return parameters
 
 
 def require_both_sets(split: Split) -> None:
@@ -47,41 +37,6 @@ def require_finite(network: nn.Module) -> None:
     """`Diverged` where a weight is not: a finite loss can have a gradient that is not."""
     if not all(bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
         raise Diverged("a weight is not finite at the end")
-
-
-def batch_losses(
-    network: nn.Module,
-    recipe: Recipe,
-    samples: Samples,
-    rows: Tensor,
-    *,
-    autocast: torch.dtype | None = None,
-) -> Tensor:
-    """`[B]`: the recipe's losses of the samples at these places, with their graph."""
-    device = device_of(network)
-    with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-        losses = recipe.losses(network, samples.rows(rows, device=device))
-    return one_per_sample(losses, len(rows))
-
-
-def one_per_sample(losses: Tensor, count: int) -> Tensor:
-    """The same losses, or a `ValueError` that names the way out."""
-    if losses.shape != (count,):
-        raise ValueError(
-            f"recipe.losses gave shape {tuple(losses.shape)} for {count} samples; it must give one "
-            "loss per sample: compute the loss with reduction='none' and average what is left "
-            "within a sample, for instance over its tokens or labels"
-        )
-    return losses
-
-
-@torch.no_grad()
-def require_losses_per_sample(network: nn.Module, recipe: Recipe, samples: Samples) -> None:
-    """Refuse a recipe that averages its losses, on two samples, before all are scored."""
-    was_training = network.training
-    network.eval()
-    batch_losses(network, recipe, samples, torch.arange(min(2, len(samples))))
-    network.train(was_training)
 
 
 def gradient(

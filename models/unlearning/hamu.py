@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import movable, require_losses_per_sample
 from models.data import Split
 from models.keeping import Keeper
 from models.progress import Progress
@@ -20,13 +21,7 @@ from models.seeding import seeded
 from models.training import device_of, evaluate
 from models.unlearning import blocks as flat
 from models.unlearning.contract import Stop, Trace, Unlearned
-from models.unlearning.gradients import (
-    at_least_one,
-    movable,
-    require_both_sets,
-    require_losses_per_sample,
-    working_copy,
-)
+from models.unlearning.gradients import at_least_one, require_both_sets, working_copy
 from models.unlearning.hamu_pace import Pace
 from models.unlearning.hamu_resuming import leave, take_up
 from models.unlearning.hamu_run import LOOK_EVERY, forget

@@ -5,13 +5,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from models.batch_losses import batch_losses
 from models.data import Samples
 from models.keeping import Keeper
 from models.progress import Progress
 from models.training import evaluate
 from models.unlearning import blocks as flat
 from models.unlearning.contract import Stop
-from models.unlearning.gradients import batch_losses, gradient
+from models.unlearning.gradients import gradient
 from models.unlearning.hamu_pace import next_plan
 from models.unlearning.hamu_state import COLUMNS, Course, Run
 from models.unlearning.hamu_step import (

@@ -6,13 +6,14 @@ Source: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", arXiv 2304
 import torch
 from torch import nn
 
+from models.batch_losses import batch_losses
 from models.data import Split
 from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import batch_losses, require_both_sets
+from models.unlearning.gradients import require_both_sets
 
 
 def l1_sparse(

@@ -10,13 +10,14 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import batch_losses
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import batch_losses, gradient, require_both_sets
+from models.unlearning.gradients import gradient, require_both_sets
 
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import movable, require_losses_per_sample
 from models.data import Split
 from models.keeping import Keeper
 from models.progress import Progress
@@ -19,10 +20,8 @@ from models.seeding import seeded
 from models.unlearning.contract import Stop, Trace, Unlearned
 from models.unlearning.gradients import (
     at_least_one,
-    movable,
     require_both_sets,
     require_finite,
-    require_losses_per_sample,
     working_copy,
 )
 from models.unlearning.nabla_tau_resuming import leave, take_up

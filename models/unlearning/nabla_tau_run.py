@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import batch_losses
 from models.data import Split, row_batches
 from models.diverged import Diverged
 from models.keeping import Keeper
 from models.progress import Progress
 from models.recipe import Recipe
 from models.training import evaluate
-from models.unlearning.gradients import batch_losses
 from models.unlearning.nabla_tau_schedule import Schedule
 from models.unlearning.shuffled import Renewed
 from models.unlearning.targets import class_means

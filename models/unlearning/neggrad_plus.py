@@ -5,13 +5,14 @@ Source: Kurmanji et al., "Towards Unbounded Machine Unlearning", arXiv 2302.0988
 
 from torch import nn
 
+from models.batch_losses import batch_losses
 from models.data import Split, endless_row_batches
 from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import batch_losses, require_both_sets
+from models.unlearning.gradients import require_both_sets
 
 
 def neggrad_plus(

@@ -12,6 +12,7 @@ from itertools import islice
 
 from torch import nn
 
+from models.batch_losses import movable, require_losses_per_sample
 from models.data import Split
 from models.hardness.entanglement import centroid_distances
 from models.hardness.memorization import WATCHED, holdout_proxy, tuned_on_holdout
@@ -20,7 +21,7 @@ from models.recipe import Recipe
 from models.resuming import Resume
 from models.training import evaluate
 from models.unlearning.contract import Method, Stop, Trace, Unlearned
-from models.unlearning.gradients import movable, require_both_sets, require_losses_per_sample
+from models.unlearning.gradients import require_both_sets
 from models.unlearning.rum_groups import Group, Order, Pending, refined, turns_of
 from models.unlearning.rum_resuming import Course, leave, take_up
 

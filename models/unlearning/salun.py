@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import batch_losses, movable
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe, labelled
@@ -18,7 +19,7 @@ from models.seeding import seeded
 from models.training import device_of
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import Descent, descent, one_pass
-from models.unlearning.gradients import batch_losses, gradient, movable, require_both_sets, saved
+from models.unlearning.gradients import gradient, require_both_sets, saved
 from models.unlearning.logits import Logits, class_logits
 
 

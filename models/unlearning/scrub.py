@@ -6,6 +6,7 @@ Source: Kurmanji et al., "Towards Unbounded Machine Unlearning", arXiv 2302.0988
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.batch_losses import batch_losses, movable
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
@@ -13,14 +14,7 @@ from models.seeding import seeded
 from models.training import device_of, evaluate
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import (
-    batch_losses,
-    movable,
-    put_back,
-    require_both_sets,
-    saved,
-    working_copy,
-)
+from models.unlearning.gradients import put_back, require_both_sets, saved, working_copy
 from models.unlearning.logits import Logits, class_logits
 from models.unlearning.targets import class_means
 

@@ -10,19 +10,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import batch_losses, movable
 from models.data import Samples, Split
 from models.diverged import Diverged
 from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Stop, Trace, Unlearned
-from models.unlearning.gradients import (
-    batch_losses,
-    gradient,
-    movable,
-    require_both_sets,
-    working_copy,
-)
+from models.unlearning.gradients import gradient, require_both_sets, working_copy
 
 
 def ssd(

@@ -69,10 +69,13 @@ def invoke(*arguments: str) -> Any:
     return CliRunner().invoke(app, ["model", *arguments])
 
 
-def job_told(*states: str) -> Callable[[], tuple[int, Any]]:
+def job_told(*states: str, error: Any = None) -> Callable[[], tuple[int, Any]]:
     """A job that is in these states, one after the other."""
-    left = iter(states)
-    return lambda: (200, {"state": next(left), "progress": {"share": 0.5, "words": "trial 4"}})
+    left, progress = iter(states), {"share": 0.5, "words": "trial 4"}
+    return lambda: (
+        200,
+        {"id": "j1", "state": next(left), "progress": progress, "error": error},
+    )
 
 
 def test_a_dry_run_says_the_cost_and_asks_for_nothing() -> None:
@@ -110,7 +113,7 @@ def test_a_calibration_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     answers: Answers = {
         "GET /v1/models/faces/calibration": lambda: (200, NEVER),
         "POST /v1/models/faces:calibrate": lambda: (202, {"id": "j1"}),
-        "GET /v1/jobs/j1": job_told("failed"),
+        "GET /v1/jobs/j1": job_told("failed", error={"detail": "losses() gave []"}),
     }
 
     with serving(answers) as (url, _):
@@ -118,6 +121,7 @@ def test_a_calibration_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
     assert done.exit_code == 1
     assert "j1 was failed" in done.stderr
+    assert "losses() gave []" in done.stderr
 
 
 def test_a_model_that_was_never_calibrated_is_shown_as_such() -> None:

@@ -192,9 +192,9 @@ def test_erasures_of_a_failed_job_wait_and_are_tried_again(session: Session) -> 
     assert (erasure.state, erasure.job_id) == (ErasureState.PENDING, None)
     assert erasure.request.state is RequestState.ACCEPTED
     assert batching.models_with_pending(session, now=NOW + 59 * SECOND) == []
-    assert batching.batch(session, line_id, now=NOW + 59 * SECOND, flush=True) is None
+    assert batching.batch(session, line_id, now=NOW + 59 * SECOND) is None
     assert batching.models_with_pending(session, now=NOW + 60 * SECOND) == [line_id]
-    assert batching.batch(session, line_id, now=NOW + 60 * SECOND, flush=True) is not None
+    assert batching.batch(session, line_id, now=NOW + 59 * SECOND, flush=True) is not None
 
 
 def test_a_request_follows_the_least_advanced_of_its_erasures(session: Session) -> None:

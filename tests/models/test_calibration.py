@@ -38,6 +38,7 @@ def make_trial(*, verdict: str = "pass", **changed: object) -> Trial:
         memorized=0.1,
         stratum=0.05,
         verdict=verdict,
+        samples=40,
         unlearn=0.1,
     )
     return replace(usual, **changed)  # type: ignore[arg-type]  # a test names fields freely

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from models.batch_losses import movable
 from models.data import leaves
 from models.progress import silent
 from models.unlearning.descent import descent
-from models.unlearning.gradients import movable, saved
+from models.unlearning.gradients import saved
 from models.unlearning.salun import hold, relabelled, salient, salun
 from tests.models.blobs import blobs, make_split, recipe, same_state, trained
 
