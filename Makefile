@@ -69,7 +69,7 @@ bench: bench-unlearning bench-fresh bench-references bench-restarts bench-verdic
 bench-unlearning: $(READY) ## Compare every way to forget with retraining; goes on where it was stopped; GPU=1: also CIFAR-10
 	$(BIN)/python -m benchmarks.unlearning $(if $(GPU),--gpu)
 
-bench-fresh: $(READY) ## Try our default on people by whom none of its settings was chosen
+bench-fresh: $(READY) ## Try our default on other draws of people than its settings were found on
 	$(BIN)/python -m benchmarks.fresh_people
 
 bench-references: $(READY) ## See how near references come to retrained networks

@@ -1,4 +1,6 @@
-"""Our default on people by whom nothing was chosen: its settings were found on other forget sets.
+"""Our default on other draws of people than those on which its settings were found.
+
+Some people, and more of their samples, are in both: a class has somebody of nearly everybody.
 
 Everything but the people is as in `make bench-unlearning`, whose networks are used where they are
 there: the recipes, the references, the retrain bands, the columns.
