@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.data import Samples, Split
+from models.data import Samples, Split, leaves
 from models.hardness.reconciliation import reconciliation
 from models.progress import silent
 from models.training import evaluate
@@ -20,7 +20,7 @@ from tests.models.blobs import blobs, make_split, recipe, trained
 
 
 def in_double(samples: Samples) -> Samples:
-    inputs, labels = samples.batch
+    inputs, labels = leaves(samples.batch)
     return replace(samples, batch=(inputs.double(), labels))
 
 
