@@ -1,6 +1,6 @@
 """Gathers what a decision rests on: what was measured, what is known, what the policy says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -82,7 +82,7 @@ def time_left(session: Session, job: Job, *, now: datetime) -> float | None:
     return None if due is None else (due - now).total_seconds()
 
 
-def due_too_soon_by_now(session: Session, job: Job, *, now: datetime) -> str | None:
+def due_too_soon_by_now(session: Session, job: Job, *, clock: Callable[[], datetime]) -> str | None:
     """Why what was decided earlier can wait no longer for an audit that may fail, if it cannot.
 
     A job may have waited for a person, or for a worker, since its route was chosen.
@@ -94,7 +94,7 @@ def due_too_soon_by_now(session: Session, job: Job, *, now: datetime) -> str | N
     if job.decision["route"] in (Route.NONE, Route.RETRAIN):
         return None
     at_once = numbers["cost_retrain"] + numbers["cost_audit"]
-    left = time_left(session, job, now=now)
+    left = time_left(session, job, now=clock())
     return next(due_too_soon(left, at_once=at_once, at_worst=needed), None)
 
 

@@ -13,7 +13,7 @@ from workers.desk import Desk
 
 def is_due_too_soon(desk: Desk, session: Session, job: Job) -> bool:
     """Whether the route was changed, as the due date leaves no more room for a failed audit."""
-    reason = deciding.due_too_soon_by_now(session, job, now=desk.station.clock())
+    reason = deciding.due_too_soon_by_now(session, job, clock=desk.station.clock)
     if reason is not None:
         order(job, reason[0].lower() + reason[1:].removesuffix("."))
     return reason is not None

@@ -78,32 +78,16 @@ def assess(desk: Desk) -> None:
         confidences = known_scores.lay_confidences(desk, session, job, both)
     assessed = desk.ask("assess", steering=steering, confidences=confidences, **known)
     with desk.held() as (session, job):
+        now = desk.station.clock()
         job.hardness = assessed["hardness"]
-        job.decision = decision = deciding.decided(session, job, assessed, now=desk.station.clock())
+        job.decision = decision = deciding.decided(session, job, assessed, now=now)
         if job.kind is JobKind.ASSESS:
-            jobs.finish(
-                session,
-                job,
-                JobState.SUCCEEDED,
-                now=desk.station.clock(),
-                route=decision["route"],
-            )
+            jobs.finish(session, job, JobState.SUCCEEDED, now=now, route=decision["route"])
             return
         waits = Policy.of(job.model.policy).approval
         following = JobState.AWAITING_APPROVAL if waits else endings.after_decision(job)
-        move(
-            session,
-            job,
-            following,
-            now=desk.station.clock(),
-            **{name: decision[name] for name in ENTERED},
-        )
-        endings.let_wait(
-            session,
-            job,
-            now=desk.station.clock(),
-            retry_seconds=desk.station.settings.retry_seconds,
-        )
+        move(session, job, following, now=now, **{name: decision[name] for name in ENTERED})
+        endings.let_wait(session, job, now=now, retry_seconds=desk.station.settings.retry_seconds)
 
 
 def unlearn(desk: Desk) -> None:
@@ -178,26 +162,16 @@ def audit(desk: Desk) -> None:
         may_retrain=affordable and route != Route.RETRAIN,
     )
     with desk.held() as (session, job):
+        now = desk.station.clock()
         accumulate(session, job, report["canaries"])
         job.audit = report
         following = after_verdict(job, report["verdict"])
         if following is JobState.UNLEARNING:
             retraining.order(job, f"the audit of {route} said {report['verdict']}")
-            stored_weights.release(session, job, now=desk.station.clock())
-        move(
-            session,
-            job,
-            following,
-            now=desk.station.clock(),
-            verdict=report["verdict"],
-            sentences=report["sentences"],
-        )
-        endings.let_wait(
-            session,
-            job,
-            now=desk.station.clock(),
-            retry_seconds=desk.station.settings.retry_seconds,
-        )
+            stored_weights.release(session, job, now=now)
+        facts = {name: report[name] for name in ("verdict", "sentences")}
+        move(session, job, following, now=now, **facts)
+        endings.let_wait(session, job, now=now, retry_seconds=desk.station.settings.retry_seconds)
 
 
 def accumulate(session: Session, job: Job, told: dict[str, Any]) -> None:

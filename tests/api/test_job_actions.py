@@ -187,20 +187,19 @@ def test_a_cancelled_job_gives_its_erasures_back(
     assert list(datasets.tombstones(session, faces.id)) == [0, 1, 2, 3]
 
 
-def test_erasures_that_were_given_back_wait_before_the_next_job(
+def test_erasures_that_were_given_back_wait_unless_they_are_flushed(
     session: Session, live: ModelVersion, clock: Clock, post: Call, get: Call
 ) -> None:
     first = batched(session, live, "ada", "ben")
     post(f"{PATH}/{first.id}:cancel")
 
     clock.pass_by(299)
-    too_early = post("/v1/models/faces:flush")
-    clock.pass_by(1)
-    in_time = post("/v1/models/faces:flush")
+    by_itself = batching.batch(session, live.model_id, now=clock.now)
+    flushed = post("/v1/models/faces:flush")
 
-    assert too_early == {"job": None}
-    assert in_time["job"] not in (None, str(first.id))
-    assert get(f"{PATH}/{in_time['job']}")["forget_count"] == 4
+    assert by_itself is None
+    assert flushed["job"] not in (None, str(first.id))
+    assert get(f"{PATH}/{flushed['job']}")["forget_count"] == 4
 
 
 @pytest.mark.parametrize("action", ["approve", "cancel"])
