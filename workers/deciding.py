@@ -88,11 +88,14 @@ def due_too_soon_by_now(session: Session, job: Job, *, clock: Callable[[], datet
     A job may have waited for a person, or for a worker, since its route was chosen.
     """
     assert job.decision is not None
-    numbers, needed = job.decision["numbers"], job.decision["thresholds"].get("time_needed")
+    needed = job.decision.get("thresholds", {}).get(
+        "time_needed"
+    )  # none in an old release's record
     if needed is None or job.decision["policy"]["route"] != "auto":
         return None
     if job.decision["route"] in (Route.NONE, Route.RETRAIN):
         return None
+    numbers = job.decision["numbers"]
     at_once = numbers["cost_retrain"] + numbers["cost_audit"]
     left = time_left(session, job, now=clock())
     return next(due_too_soon(left, at_once=at_once, at_worst=needed), None)
