@@ -18,6 +18,7 @@ from models.diverged import Diverged
 from models.hardness.deficit import against_references
 from models.hardness.measure import measure
 from models.hardness.memorization import (
+    ROUNDS,
     confidence_proxy,
     confidence_scores,
     holdout_proxy,
@@ -80,7 +81,9 @@ def scores_of(
         return confidence_proxy(samples, known.confidences)
     if known.steering is not None:
         return memorization(known.steering)
-    tuned = tuned_on_holdout(network, validation, recipe, passes=2 * len(validation), seed=seed)
+    tuned = tuned_on_holdout(
+        network, validation, recipe, passes=ROUNDS * len(validation), seed=seed
+    )
     return holdout_proxy(network, tuned, samples, recipe)
 
 

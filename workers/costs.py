@@ -18,7 +18,7 @@ from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
 from models.decision_terms import Budgets, Costs, Route, expected_escalation
 from models.decision_terms import Policy as Choices
-from models.hardness.record import Hardness, TargetRule
+from models.hardness.record import TargetRule
 
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
 # is to take. The benchmark has 0.04 (careers) to 0.25 (Omniglot) on sets of up to 5 %; the model's
@@ -76,7 +76,7 @@ def priced(
     take, nor of its audit's word.
     """
     retrain = float(assessed["retrain_seconds"])
-    alike = [job for job in past if job.hardness and Hardness.of(job.hardness).deficit.rule is rule]
+    alike = [job for job in past if job.hardness and job.hardness["deficit"]["rule"] == rule]
     runs = [run for job in alike for run in runs_of(job) if run["route"] == method]
     share, share_from = unlearn_share(runs, known, method)
     audit, audit_from = audit_seconds(past, assessed)

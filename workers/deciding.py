@@ -85,12 +85,11 @@ def time_left(session: Session, job: Job, *, now: datetime) -> float | None:
 def due_too_soon_by_now(session: Session, job: Job, *, clock: Callable[[], datetime]) -> str | None:
     """Why what was decided earlier can wait no longer for an audit that may fail, if it cannot.
 
-    A job may have waited for a person, or for a worker, since its route was chosen.
+    A job may have waited for a person, or for a worker, since its route was chosen; the record of
+    an older release has no time that is needed.
     """
     assert job.decision is not None
-    needed = job.decision.get("thresholds", {}).get(
-        "time_needed"
-    )  # none in an old release's record
+    needed = job.decision.get("thresholds", {}).get("time_needed")
     if needed is None or job.decision["policy"]["route"] != "auto":
         return None
     if job.decision["route"] in (Route.NONE, Route.RETRAIN):

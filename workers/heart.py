@@ -95,8 +95,8 @@ class Heart:
     @property
     def eta_seconds(self) -> float | None:
         """What is left of the phase, at the pace at which it has gone since it told first."""
-        if self.first is None or self.share <= self.first[0]:
+        share, first = self.share, self.first  # the worker's thread may begin another meanwhile
+        if first is None or share <= first[0]:
             return None
-        share, began = self.first
-        pace = (self.share - share) / (time.monotonic() - began)
-        return round((1 - self.share) / pace, 1)
+        passed = time.monotonic() - first[1]
+        return round(passed * (1 - share) / (share - first[0]), 1)

@@ -52,8 +52,6 @@ def claim(station: Station, job_id: UUID) -> Assignment | None:
     with transaction(station.sessions) as session:
         if worker_modes.of(session, station.name) is not None:
             return None
-        if jobs.gives_way(session, job_id, now=station.clock()):
-            return None
         job = jobs.claim(
             session,
             job_id,

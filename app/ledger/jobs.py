@@ -186,12 +186,6 @@ def others_wait(session: Session, job: Job, *, now: datetime) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def gives_way(session: Session, job_id: UUID, *, now: datetime) -> bool:
-    """Whether a job of low priority has to wait for others, however early it was rung for."""
-    job = session.get(Job, job_id)
-    return job is not None and job.kind in LOW_PRIORITY and others_wait(session, job, now=now)
-
-
 def free(now: datetime) -> Any:
     """Not under a lease, and not waiting after a failure."""
     return or_(Job.lease_until.is_(None), Job.lease_until < now) & (
@@ -208,7 +202,7 @@ def claim(
     lease_seconds: float,
     now: datetime,
 ) -> Job | None:
-    """Take a job for this worker; None if another has it or it is done.
+    """Take a job for this worker; None if another has it, it is done, or it gives way to others.
 
     A message may be delivered twice, so losing the race is normal and not an error.
     """
@@ -218,7 +212,7 @@ def claim(
         .options(joinedload(Job.model).joinedload(Model.dataset))
         .with_for_update(skip_locked=True, of=Job)
     )
-    if job is None:
+    if job is None or (job.kind in LOW_PRIORITY and others_wait(session, job, now=now)):
         return None
     job.attempt += 1
     job.fence += 1

@@ -141,7 +141,7 @@ def line(data: str, name: str, measured: list[Job]) -> str:
     if name != "the decision":
         return told
     low, *_, high = quantiles([cost - least for cost in costs], n=20)
-    saved = mean((job.retrain + job.audit) / job.retrain for job in measured) - mean(costs)
+    saved = mean(job.cost(Route.RETRAIN) / job.retrain for job in measured) - mean(costs)
     paid = f"{math.ceil(TABLE / saved)}" if saved > 0 else "never"
     return f"{told}   {f'{low:.3f} .. {high:.3f}':>16} {paid:>6}"
 

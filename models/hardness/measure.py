@@ -13,6 +13,7 @@ from models.diverged import Diverged
 from models.hardness.deficit import deficit
 from models.hardness.entanglement import entanglement
 from models.hardness.memorization import (
+    ROUNDS,
     WATCHED,
     confidence_proxy,
     holdout_proxy,
@@ -175,7 +176,7 @@ class Meter:
 
         Raises `Diverged` where it cannot learn them.
         """
-        passes = 2 * len(sample.validation)
+        passes = ROUNDS * len(sample.validation)
         tuned = tuned_on_holdout(
             self.network, sample.validation, self.recipe, passes=passes, seed=seed
         )

@@ -18,6 +18,7 @@ from models.seeding import seeded
 from models.training import device_of, evaluate
 
 NINTH_DECILE = 0.9
+ROUNDS = 2  # over the held-out samples, to see what the network forgets meanwhile
 WATCHED = 64  # held-out samples, at most, by which a training on them is seen to diverge
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from models.batch_losses import movable, require_losses_per_sample
 from models.data import Split
 from models.hardness.entanglement import centroid_distances
-from models.hardness.memorization import WATCHED, holdout_proxy, tuned_on_holdout
+from models.hardness.memorization import ROUNDS, WATCHED, holdout_proxy, tuned_on_holdout
 from models.progress import Progress
 from models.recipe import Recipe
 from models.resuming import Resume
@@ -24,8 +24,6 @@ from models.unlearning.contract import Method, Stop, Trace, Unlearned
 from models.unlearning.gradients import require_both_sets
 from models.unlearning.rum_groups import Group, Order, Pending, refined, turns_of
 from models.unlearning.rum_resuming import Course, leave, take_up
-
-HOLDOUT_ROUNDS = 2  # over the held-out samples, to see what the network forgets meanwhile
 
 
 def rum(
@@ -59,7 +57,9 @@ def rum(
         raise ValueError("RUM needs a method that moves weights for one group at least")
     course = None if resume is None else take_up(resume, network, split.forget)
     if course is None:
-        ranked = scores or memorization_scores(network, split, recipe, seed=seed)
+        ranked = (
+            memorization_scores(network, split, recipe, seed=seed) if scores is None else scores
+        )
         dealing = seed if shuffle else None
         course = Course(network, refined(split.forget, ranked, len(methods), shuffle_seed=dealing))
     turns = list(turns_of(split, course.groups, order=order, pending=pending))
@@ -117,7 +117,7 @@ def memorization_scores(
 ) -> dict[str, float]:
     """The post-hoc memorization proxy of each forget sample, by id."""
     require_losses_per_sample(network, recipe, split.forget)
-    passes = HOLDOUT_ROUNDS * len(split.validation)
+    passes = ROUNDS * len(split.validation)
     tuned = tuned_on_holdout(network, split.validation, recipe, passes=passes, seed=seed)
     scores = holdout_proxy(network, tuned, split.forget, recipe)
     return dict(zip(split.forget.ids, scores.tolist(), strict=True))
@@ -126,7 +126,7 @@ def memorization_scores(
 def scoring_passes(split: Split) -> int:
     """The samples that go through the network for these scores."""
     watched = min(len(split.validation), WATCHED)
-    return HOLDOUT_ROUNDS * len(split.validation) + 2 * (watched + len(split.forget))
+    return ROUNDS * len(split.validation) + 2 * (watched + len(split.forget))
 
 
 def entanglement_scores(network: nn.Module, split: Split, recipe: Recipe) -> dict[str, float]:

@@ -191,6 +191,13 @@ def test_bad_input_is_refused(split: Split, scores: dict[str, float] | None, mes
         run(split, methods, scores=scores or rising(split.forget))
 
 
+def test_no_scores_at_all_are_not_replaced_by_others() -> None:
+    methods, _ = recorders(3)
+
+    with pytest.raises(ValueError, match="6 of the samples have no"):
+        run(make_split(), methods, scores={})
+
+
 def test_doing_nothing_everywhere_is_not_unlearning() -> None:
     with pytest.raises(ValueError, match="moves weights"):
         run(make_split(), [nothing, nothing, nothing])
