@@ -12,6 +12,10 @@ VARIABLE = "LACUNA_RECIPES"
 PROMISED = ("name", "build", "pool", "holdout", "fit", "losses", "scores", "embeddings")
 
 
+class NoSuchRecipe(ValueError):
+    """No recipe has this name here; where others are installed, one may."""
+
+
 @dataclass(frozen=True)
 class Discovery:
     """Recipes by their name, and the reason for each declared one that cannot be used."""
@@ -26,12 +30,12 @@ def recipes() -> dict[str, Recipe]:
 
 
 def find(name: str) -> Recipe:
-    """The recipe of this name; the `ValueError` for an unknown one lists those that exist."""
+    """The recipe of this name; `NoSuchRecipe` for an unknown one lists those that exist."""
     discovery = discover()
     if name not in discovery.found:
         existing = ", ".join(sorted(discovery.found)) or "none"
         broken = "".join(f"; {source} is broken: {why}" for source, why in discovery.broken.items())
-        raise ValueError(f"there is no recipe {name!r}; those that exist: {existing}{broken}")
+        raise NoSuchRecipe(f"there is no recipe {name!r}; those that exist: {existing}{broken}")
     return discovery.found[name]
 
 

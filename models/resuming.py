@@ -2,7 +2,7 @@
 
 A loop that goes on ends with the same bits as one that was never killed: the state holds weights,
 optimizer, random generators and what was counted. It was made from people's data, so it lies in the
-job's folder, is removed when the loop ends, and goes with the job.
+job's folder, is removed when what the loop made is written down, and goes with the job.
 """
 
 import json
@@ -77,7 +77,7 @@ class Resume:
         return Left(tensors, json.loads(told[FACTS]))
 
     def over(self) -> None:
-        """The loop has ended: nothing of it stays behind."""
+        """What the loop made is in safe hands, or of no use: nothing of it stays behind."""
         self.path.unlink(missing_ok=True)
 
 

@@ -84,8 +84,6 @@ def train(
                 confidence[rows] += torch.exp(-per_sample.detach()).cpu()
             if resume is not None:
                 leave(resume, going, generator, done=epoch + 1)
-    if resume is not None:
-        resume.over()
     progress(1.0, "trained")
     network.eval()
     return confidence / schedule.epochs

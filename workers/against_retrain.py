@@ -48,6 +48,7 @@ def carry_out(
         thresholds=Thresholds(),
         progress=part(progress, SHARE, 1.0, ""),
     )
+    resume.over()  # before it is told that the retrain is gone
     return {
         "verdict": report.verdict,
         "sentences": report.sentences,

@@ -31,6 +31,8 @@ from workers.going_on import place_for
 from workers.probing import probe
 from workers.yardstick import SHARE, accounted, yardstick
 
+MEASURED = 0.8  # of the progress of an assessment that has to time a training too
+
 
 class Bench:
     """One job on the bench: its recipe, its samples, and the network it starts from."""
@@ -79,7 +81,9 @@ class Bench:
     def train(self, *, out: str) -> dict[str, Any]:
         """Train a first version; tells how well it does and how long it took."""
         resume = self.place_for("train", out)
-        network, told = self.trained(self.samples, self.seed, resume=resume)
+        network, told = self.trained(
+            self.samples, seed=self.seed, progress=self.progress, resume=resume
+        )
         return {
             "train_seconds": resume.seconds,
             "weights_digest": weights.save(network, Path(out)),
@@ -103,6 +107,7 @@ class Bench:
     ) -> dict[str, Any]:
         """Measure hardness on the parent, and predict what a retrain and an audit will take."""
         parent, split = self.before
+        measured = MEASURED if train_seconds is None or train_samples is None else 1.0
         hardness = measure(
             parent,
             split,
@@ -110,11 +115,12 @@ class Bench:
             confidences=said.confidences_in(confidences),
             **by_references(steering, parent, split, self.recipe),
             seed=self.seed,
-            progress=self.progress,
+            progress=part(self.progress, 0.0, measured, ""),
         )
         if train_seconds is None or train_samples is None:
-            timed = probe(self.samples, self.seed, self.trained, self.progress)
-            train_seconds, train_samples = timed
+            watched = part(self.progress, measured, 1.0, "timing a training on a few samples: ")
+            timed = partial(self.trained, seed=self.seed, progress=watched)
+            train_seconds, train_samples = probe(self.samples, timed)
         return {
             "hardness": asdict(hardness),
             "retrain_seconds": train_seconds * len(split.retain) / train_samples,
@@ -162,6 +168,7 @@ class Bench:
         known = said.table_of(judging, split.forget)
         voices = () if known is None else judges(known, split.forget, split.validation)
         reference = None
+        resume = self.place_for("reference", served)
         if may_retrain and not voices:
             reference = yardstick(
                 parent,
@@ -169,7 +176,7 @@ class Bench:
                 self.recipe,
                 seed=self.seed + 1,  # not the one of the job's own retrain
                 progress=self.progress,
-                resume=self.place_for("reference", served),
+                resume=resume,
             )
         report = audit(
             parent,
@@ -187,6 +194,7 @@ class Bench:
             thresholds=Thresholds(**thresholds),
             progress=part(self.progress, SHARE if reference else 0.0, 1.0, ""),
         )
+        resume.over()  # before it is told that the reference is gone
         return {
             **asdict(report),
             **accounted(reference, judging if voices else None, Path(served)),
@@ -283,14 +291,14 @@ class Bench:
         return network.eval()
 
     def trained(
-        self, samples: Samples, seed: int, *, resume: Resume | None = None
+        self, samples: Samples, *, seed: int, progress: Progress, resume: Resume | None = None
     ) -> tuple[nn.Module, Tensor | None]:
         """The recipe's own training from fresh weights, and what it told of each sample."""
         return trained(
             self.recipe,
             samples,
             seed=seed,
-            progress=self.progress,
+            progress=progress,
             device=self.device,
             resume=resume,
         )

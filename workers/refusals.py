@@ -1,4 +1,4 @@
-"""Why a job can never succeed: in the words of models/, and with a code where more is known."""
+"""Why a job cannot succeed: in the words of models/, and with a code where more is known."""
 
 from contextlib import suppress
 from typing import Any
@@ -8,7 +8,12 @@ from workers.said import ids_in
 
 
 def refusal(error: ValueError, phase: str, command: dict[str, Any]) -> dict[str, Any]:
-    """What models/ raised for input that no repetition makes right, as the job row keeps it."""
+    """What models/ raised for its input, as the job row keeps it.
+
+    No repetition makes it right, but where another worker may have the recipe.
+    """
+    if isinstance(error, registry.NoSuchRecipe):
+        return {"code": "recipe_missing", "detail": f"on this worker {error}"}
     if phase == "open" and (detail := strangers(command)):
         return {"code": "unknown_to_recipe", "detail": detail, "final": True}
     return {"code": "impossible", "detail": str(error), "final": True}

@@ -58,5 +58,5 @@ def order(job: Job, reason: str) -> None:
 
 def brief(report: dict[str, Any]) -> dict[str, Any]:
     """What of an overruled audit is kept."""
-    kept = ("verdict", "sentences", "numbers", "seconds", "destroyed")
+    kept = ("verdict", "sentences", "numbers", "seconds", "reference_seconds", "destroyed")
     return {key: report[key] for key in kept if key in report}

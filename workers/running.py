@@ -20,7 +20,7 @@ from workers.heart import Heart
 from workers.limits import Limits, OverLimit, Watch
 from workers.station import Station
 from workers.steps import STEPS
-from workers.work_folders import clear, work_folder
+from workers.work_folders import clear, remove_states, work_folder
 
 log = structlog.get_logger()
 
@@ -90,6 +90,7 @@ def carry(desk: Desk) -> None:
     desk.open()
     while (state := held_state(desk)) is not None:
         STEPS[desk.assignment.kind][state](desk)
+        remove_states(desk.folder)
         if drained(desk):
             break
     log.info("let_go", job=str(desk.assignment.job_id))

@@ -42,6 +42,12 @@ def take_over(folder: Path) -> None:
         shutil.rmtree(each, ignore_errors=True)
 
 
+def remove_states(folder: Path) -> None:
+    """Remove what loops of a step left: what they made is written down."""
+    for state in folder.glob(f"*{STATE}"):
+        state.unlink()
+
+
 def keep_states(folder: Path) -> None:
     """Remove whatever is no state to go on from, and the folders if nothing is left."""
     for path in folder.glob("*"):

@@ -24,7 +24,7 @@ class Costs:
     share: float | None
     """`total` over `retrain`."""
     reference: float | None
-    """Spent on a retrained network to compare with: the price of knowing, no part of `total`."""
+    """Spent on retrained networks to compare with: the price of knowing, no part of `total`."""
 
 
 def costs_of(
@@ -37,6 +37,7 @@ def costs_of(
     audits = [one.audit for one in made if one.audit] + ([audit] if audit else [])
     assess = float(job.hardness["seconds"])
     run_seconds, audit_seconds = (sum(one.seconds for one in group) for group in (made, audits))
+    references = [one.reference_seconds for one in audits if one.reference_seconds is not None]
     total = assess + run_seconds + audit_seconds
     return Costs(
         assess=assess,
@@ -45,5 +46,5 @@ def costs_of(
         total=total,
         retrain=decision.retrain_seconds,
         share=total / decision.retrain_seconds if decision.retrain_seconds else None,
-        reference=audit.reference_seconds if audit else None,
+        reference=sum(references) if references else None,
     )

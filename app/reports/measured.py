@@ -242,7 +242,9 @@ class Overruled:
     numbers: Mapping[str, float]
     """By name: every number that the verdict rests on."""
     seconds: float
-    """How long that audit took."""
+    """How long that audit took, references left out."""
+    reference_seconds: float | None = None
+    """How long the references took to train; null without any."""
     destroyed: tuple[str, ...] = ()
     """SHA-256 of the weights of all references that it asked."""
 

@@ -176,9 +176,7 @@ def _carried_out(
         return forget(run, course, steps=steps, progress=progress)
     take_up(resume, run, course)
     keeper = Keeper(partial(leave, resume, run, course))
-    stop = forget(run, course, steps=steps, progress=progress, keeper=keeper)
-    resume.over()
-    return stop
+    return forget(run, course, steps=steps, progress=progress, keeper=keeper)
 
 
 def _goal(

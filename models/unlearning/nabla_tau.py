@@ -158,7 +158,6 @@ def _carry_out(run: Run, course: Course, *, progress: Progress, resume: Resume |
     take_up(resume, run, course)
     keeper = Keeper(partial(leave, resume, run, course))
     descend(run, course, progress=progress, keeper=keeper)
-    resume.over()
 
 
 def _refuse_pieces_of_one(network: nn.Module, split: Split, size: int) -> None:

@@ -70,8 +70,6 @@ def rum(
         done = methods[place](course.network, part, recipe, seed=seed + turn, progress=watcher)
         course.network = done.network
         course.traces.append(done.trace)
-    if resume is not None:
-        resume.over()
     places = [place for place, _ in turns]
     trace = merged(course.traces, places, course.groups)
     scored = 0 if scores is not None else scoring_passes(split)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from models.data import Batch
 from models.progress import Progress
 from models.recipe import Classifier, labelled
-from models.resuming import Resume
 from models.training import Schedule
 from tests.workers import tiny
 
@@ -27,13 +26,6 @@ def killed_at(share: float) -> Progress:
             raise Killed
 
     return progress
-
-
-class KilledAtTheEnd(Resume):
-    """Dies before the last state is removed."""
-
-    def over(self) -> None:
-        raise Killed
 
 
 def noisy() -> nn.Module:

@@ -9,6 +9,7 @@ from models.progress import Progress
 from models.recipe import Recipe
 from models.recipe_network_check import NETWORK, NETWORK_ADVICE
 from models.resuming import Resume
+from models.training import Schedule
 from tests.models.tiny_recipe import Tiny, complaints, network
 
 BUILT = "a network with parameters to train can be built, and fitted to a few samples"
@@ -107,6 +108,11 @@ class Relative(Tiny):
         return losses - losses.mean() + 1
 
 
+class Undefined(Tiny):
+    def losses(self, network: nn.Module, batch: Batch) -> Tensor:
+        return super().losses(network, batch) * torch.nan
+
+
 class Percent(Tiny):
     def scores(self, network: nn.Module, batch: Batch) -> Tensor:
         return 100 * super().scores(network, batch)
@@ -162,6 +168,11 @@ BROKEN = [
         BUILT,
         lambda: Tiny(network=lambda: nn.Linear(5, 3)),
         "it raised RuntimeError: mat1 and mat2 shapes cannot be multiplied",
+    ),
+    (
+        BUILT,
+        lambda: Tiny(schedule=Schedule(epochs=2, batch_size=16, peak_rate=1e30)),
+        "fit() left weights that are not finite; lower its rate",
     ),
     (
         "build draws its weights from the global seed",
@@ -223,6 +234,13 @@ def test_a_broken_promise_about_networks_is_found_and_explained(
     what: str, broken: Callable[[], Recipe], detail: str
 ) -> None:
     assert detail in complaints(broken())[what]
+
+
+@pytest.mark.parametrize(
+    "broken", [Undefined(), Tiny(schedule=Schedule(epochs=2, batch_size=16, peak_rate=1e30))]
+)
+def test_what_is_not_finite_is_complained_of_once(broken: Recipe) -> None:
+    assert len(complaints(broken)) == 1
 
 
 def test_every_promise_about_networks_is_broken_in_some_test() -> None:

@@ -51,7 +51,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bits(
     assert told is not None
     assert told_again is not None
     assert torch.equal(told, told_again)
-    assert list(resume.path.parent.iterdir()) == []
+    assert list(resume.path.parent.iterdir()) == [resume.path]
 
 
 def test_it_goes_on_after_the_last_epoch_and_not_before(resume: Resume) -> None:
@@ -64,6 +64,18 @@ def test_it_goes_on_after_the_last_epoch_and_not_before(resume: Resume) -> None:
     fit(JITTERY, network, tiny.pool(), seed=7, progress=lambda s, _: seen.append(s), resume=resume)
 
     assert seen == [4 / EPOCHS, 5 / EPOCHS, 1.0]
+
+
+def test_repeated_after_its_end_it_trains_nothing(resume: Resume) -> None:
+    seen: list[float] = []
+    weights, _ = trained(tiny.pool(), resume)
+
+    with seeded(7):
+        network = JITTERY.build()
+    fit(JITTERY, network, tiny.pool(), seed=7, progress=lambda s, _: seen.append(s), resume=resume)
+
+    assert seen == [1.0]
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
 
 
 def test_killed_twice_is_no_worse_than_once(resume: Resume) -> None:

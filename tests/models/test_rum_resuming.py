@@ -19,7 +19,7 @@ from models.unlearning.rum_groups import Order, Pending
 from models.unlearning.rum_resuming import trace_of
 from models.unlearning.salun import salun
 from tests.models.blobs import make_split, recipe, same_state, trained
-from tests.models.killing import Killed, KilledAtTheEnd, killed_at
+from tests.models.killing import Killed, killed_at
 
 tuned, relabelled = partial(finetune, epochs=2), partial(salun, epochs=2)
 WAYS: dict[str, dict[str, Any]] = {
@@ -71,7 +71,7 @@ def test_killed_in_any_turn_and_taken_up_it_ends_with_the_same_bits(
     ended = run(way, resume)
 
     assert is_unbroken(way, ended)
-    assert list(resume.path.parent.iterdir()) == []
+    assert list(resume.path.parent.iterdir()) == [resume.path]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -84,9 +84,8 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(way: str, resume: Res
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_killed_as_it_ends_it_takes_the_last_turn_again(way: str, resume: Resume) -> None:
-    with pytest.raises(Killed):
-        run(way, KilledAtTheEnd(resume.path, resume.about))
+def test_repeated_after_its_end_it_takes_the_last_turn_again(way: str, resume: Resume) -> None:
+    run(way, resume)
 
     ended = run(way, resume)
 
@@ -126,7 +125,7 @@ def test_what_was_left_of_other_samples_is_thrown_away(resume: Resume) -> None:
     ended = run("at random", resume)
 
     assert is_unbroken("at random", ended)
-    assert list(resume.path.parent.iterdir()) == []
+    assert list(resume.path.parent.iterdir()) == [resume.path]
 
 
 def test_a_trace_is_told_as_json_without_loss() -> None:

@@ -128,7 +128,7 @@ def test_between_a_run_and_its_retrain_no_overruled_result_counts_as_current(
     assert first.audit.sentences == tuple(stages.answers()["audit"]["sentences"])
     assert first.audit.destroyed == (stages.DIGEST,)
     assert report.costs is not None
-    assert report.costs.runs == 1.5
+    assert (report.costs.runs, report.costs.reference) == (1.5, 2.5)
 
 
 def test_an_escalated_job_tells_both_runs_and_counts_each_once(session: Session) -> None:
@@ -145,6 +145,7 @@ def test_an_escalated_job_tells_both_runs_and_counts_each_once(session: Session)
     assert (report.costs.runs, report.after.made_by) == (5.5, "retrain")
     audits = [stages.answers(route=route)["audit"] for route in ("hamu", "retrain")]
     assert report.costs.audits == sum(audit["seconds"] for audit in audits)
+    assert report.costs.reference == sum(audit["reference_seconds"] or 0 for audit in audits)
 
 
 def test_the_route_none_has_an_audit_and_no_run(session: Session) -> None:

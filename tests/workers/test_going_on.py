@@ -15,6 +15,7 @@ from app.ledger import batching, datasets, imports, jobs, model_lines
 from app.ledger.policy import Policy
 from app.ledger.states import JobState
 from app.ledger.tables import Job, Model, ModelVersion
+from app.store import Store
 from models import weights
 from models.data import Split
 from models.progress import silent
@@ -150,6 +151,27 @@ def test_the_next_attempt_goes_on_to_the_same_weights(
     assert ended.error is not None
     assert "signal SIGKILL" in ended.error["detail"]
     assert version.weights_digest == digest_of_a_training(training.seed, tmp_path / "alone")
+
+
+def test_what_a_store_did_not_take_is_not_made_again(
+    station: Station, training: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "put", full)
+        running.run_job(station, training.id)
+    let_it_be_claimed_again(station, training.id)
+    monkeypatch.setenv("LACUNA_CRASH_AT", "child.progress:20")  # long before it could be trained
+    running.run_job(station, training.id)
+
+    with transaction(station.sessions) as session:
+        ended = jobs.get(session, training.id)
+    assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 2)
+    assert ended.error is not None
+    assert "No space left" in ended.error["detail"]
+    assert list(work_folders.all_of(station.settings).iterdir()) == []
 
 
 # The child tells its progress some 70 times before it begins to forget.

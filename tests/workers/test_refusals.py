@@ -1,4 +1,4 @@
-"""What a child says of a job that can never succeed."""
+"""What a child says of a job that cannot succeed."""
 
 import json
 from collections.abc import Iterable
@@ -65,11 +65,12 @@ def test_samples_to_forget_must_be_known_as_well(tmp_path: Path) -> None:
     assert "1 of the job's 3 samples" in told["detail"]
 
 
-def test_a_recipe_that_is_not_here_is_told_in_the_words_of_the_registry(tmp_path: Path) -> None:
+def test_a_recipe_that_is_not_here_may_be_on_the_worker_that_tries_next(tmp_path: Path) -> None:
     told = refused("open", opening(tmp_path, ["ada-0"], recipe="blobs"))
 
-    assert (told["code"], told["final"]) == ("impossible", True)
-    assert told["detail"].startswith("there is no recipe 'blobs'")
+    assert told.keys() == {"code", "detail"}
+    assert told["code"] == "recipe_missing"
+    assert told["detail"].startswith("on this worker there is no recipe 'blobs'")
 
 
 def test_data_that_cannot_be_read_are_told_in_the_words_of_the_recipe(
