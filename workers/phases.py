@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models import registry, weights
 from models.auditing.audit import audit
@@ -81,8 +81,13 @@ class Bench:
     def train(self, *, out: str) -> dict[str, Any]:
         """Train a first version; tells how well it does and how long it took."""
         resume = self.place_for("train", out)
-        network, told = self.trained(
-            self.samples, seed=self.seed, progress=self.progress, resume=resume
+        network, told = trained(
+            self.recipe,
+            self.samples,
+            seed=self.seed,
+            progress=self.progress,
+            device=self.device,
+            resume=resume,
         )
         return {
             "train_seconds": resume.seconds,
@@ -91,9 +96,8 @@ class Bench:
             "logged": said.leave_confidences(told, len(self.samples), out),
             "made_with": circumstances(self.recipe.fit, self.device),
             "scores": {
-                "training set": self.mean_score(network, self.samples),
-                "validation": self.mean_score(network, self.holdout.validation),
-                "test": self.mean_score(network, self.holdout.test),
+                name: evaluate(network, samples, self.recipe.scores).mean().item()
+                for name, samples in {"training set": self.samples, **vars(self.holdout)}.items()
             },
         }
 
@@ -119,8 +123,10 @@ class Bench:
         )
         if train_seconds is None or train_samples is None:
             watched = part(self.progress, measured, 1.0, "timing a training on a few samples: ")
-            timed = partial(self.trained, seed=self.seed, progress=watched)
-            train_seconds, train_samples = probe(self.samples, timed)
+            train = partial(
+                trained, self.recipe, seed=self.seed, progress=watched, device=self.device
+            )
+            train_seconds, train_samples = probe(self.samples, train)
         return {
             "hardness": asdict(hardness),
             "retrain_seconds": train_seconds * len(split.retain) / train_samples,
@@ -289,19 +295,3 @@ class Bench:
         network = self.recipe.build().to(self.device)
         weights.load(network, Path(path))
         return network.eval()
-
-    def trained(
-        self, samples: Samples, *, seed: int, progress: Progress, resume: Resume | None = None
-    ) -> tuple[nn.Module, Tensor | None]:
-        """The recipe's own training from fresh weights, and what it told of each sample."""
-        return trained(
-            self.recipe,
-            samples,
-            seed=seed,
-            progress=progress,
-            device=self.device,
-            resume=resume,
-        )
-
-    def mean_score(self, network: nn.Module, samples: Samples) -> float:
-        return evaluate(network, samples, self.recipe.scores).mean().item()
