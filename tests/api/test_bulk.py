@@ -209,9 +209,7 @@ def test_an_upload_needs_the_scope_to_write(http: TestClient, session: Session) 
     assert answer.status_code == 403
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.one_of(
         st.binary(max_size=200),

@@ -162,9 +162,7 @@ def test_no_name_leads_out_of_the_data_folder(
     assert not list(Path(configured.data_dir).rglob("*passwd*"))
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text("'\";-%$\\\r\n\0:/.ab\u2028\U0001f986", min_size=1, max_size=30))
 def test_any_text_comes_back_whole_or_not_at_all(http: TestClient, text: str) -> None:
     told = http.post(

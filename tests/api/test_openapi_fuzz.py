@@ -60,7 +60,6 @@ def served(app: FastAPI, session: Session) -> FastAPI:
 def test_every_operation_answers_as_documented(label: str, served: FastAPI) -> None:
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

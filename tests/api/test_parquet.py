@@ -112,9 +112,7 @@ def test_without_the_extra_it_says_what_to_install(
     assert "lacuna[parquet]" in problem["detail"]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.one_of(
         st.binary(max_size=200),

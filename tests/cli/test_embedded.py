@@ -70,6 +70,7 @@ def test_a_server_that_does_not_start_says_why(short: Path) -> None:
 def test_started_by_root_postgres_runs_as_somebody_else(short: Path) -> None:
     server = make_postgres(short)
     process = start(server.program)
+    embedded.wait_until_ready(server, process)  # one that is asked to stop sooner may not hear it
 
     uids = psutil.Process(process.pid).uids()
     stop((server.program, process))

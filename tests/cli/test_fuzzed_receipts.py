@@ -18,7 +18,7 @@ from tests.cli.verifying import furnished, verify
 from tests.evidence.issuing import RECEIPT, SIZE, alone, issued
 from tests.evidence.listing import enveloped, listing, signed, withdrawn
 
-FUZZED = settings(max_examples=100, deadline=None)  # files are written: the disk takes its time
+FUZZED = settings(max_examples=100)
 Tree = Any  # parsed JSON
 Place = tuple[str | int, ...]
 

@@ -312,7 +312,6 @@ def test_whatever_happens_in_whatever_order_the_invariants_hold(engine: Engine) 
         settings=settings(
             max_examples=int(os.environ.get("LACUNA_EXAMPLES", "8")),
             stateful_step_count=25,
-            deadline=None,
             derandomize="LACUNA_EXAMPLES" not in os.environ,
             suppress_health_check=list(HealthCheck),
         ),

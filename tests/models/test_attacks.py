@@ -2,7 +2,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -45,7 +45,6 @@ def slow_auc(forgotten: list[Sample], unseen: list[Sample]) -> float:
     return sum(shares) / len(shares)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(some_samples, some_samples)
 def test_the_auc_is_that_of_comparing_every_pair(
     forgotten: list[Sample], unseen: list[Sample]
@@ -62,7 +61,6 @@ def test_the_auc_is_that_of_comparing_every_pair(
     assert separation(placed).interval.estimate == pytest.approx(slow_auc(forgotten, unseen))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.floats(-50, 50), min_size=2), st.lists(st.floats(-50, 50), min_size=2))
 def test_looking_unlike_unseen_data_counts_on_either_side(
     ours: list[float], theirs: list[float]
@@ -215,7 +213,6 @@ def test_spread_is_even_on_average_among_small_tied_classes() -> None:
     assert np.mean([one() for _ in range(3000)]) == pytest.approx(0.5, abs=0.02)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=30))
 def test_ranks_are_those_of_the_textbook(values: list[int]) -> None:
     assert mid_ranks(np.array(values, dtype=float)) == pytest.approx(stats.rankdata(values))

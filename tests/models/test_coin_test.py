@@ -3,7 +3,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -22,7 +22,6 @@ def slow(riders: list[float], never_seen: list[float]) -> float:
     return float(np.mean([one >= observed - 1e-9 for one in every]))
 
 
-@settings(deadline=None)
 @given(scores, scores)
 def test_the_p_value_is_the_share_of_all_falls_of_the_coins_that_fit_as_well(
     riders: list[float], never_seen: list[float]

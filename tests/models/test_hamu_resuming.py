@@ -55,7 +55,7 @@ def _left_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "REST", -1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     way=st.sampled_from(sorted(WAYS)),
     steps=st.lists(st.integers(0, STEPS - 1), min_size=1, max_size=3),

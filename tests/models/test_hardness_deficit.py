@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -79,7 +79,6 @@ def test_the_references_spread_gives_the_band() -> None:
     assert owed.exposed == 0.5  # the two that owe more than twice their spread
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=4), st.floats(-5, 5))
 def test_raising_every_loss_lowers_the_mean_deficit_by_as_much(
     losses: list[float], more: float

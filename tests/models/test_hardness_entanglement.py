@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -31,7 +31,6 @@ def by_the_book(retain: Tensor, forget: Tensor) -> float:
     return float(within / (between / 2))
 
 
-@settings(deadline=None)
 @given(st.integers(2, 30), st.integers(1, 30), st.floats(-3, 3), st.integers(0, 1000))
 def test_the_score_is_the_papers(retain: int, forget: int, at: float, seed: int) -> None:
     kept, gone = cloud(retain, seed=seed), cloud(forget, at=at, seed=seed + 1)

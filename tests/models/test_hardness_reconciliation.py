@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -113,7 +113,6 @@ def test_norms_of_noisy_pieces_are_not_biased_upwards() -> None:
     assert naive.mean().item() > 6
 
 
-@settings(deadline=None)
 @given(st.integers(2, 6), st.integers(0, 10_000))
 def test_the_unbiased_norm_is_the_mean_product_of_different_pieces(pieces: int, seed: int) -> None:
     rows = torch.randn(

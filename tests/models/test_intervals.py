@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -21,7 +21,6 @@ def test_no_hits_of_ten_leave_room_for_the_textbook_rate() -> None:
     assert interval.high == pytest.approx(1 - 0.025**0.1)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.integers(1, 60), st.data())
 def test_hits_and_misses_are_mirror_images(count: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, count))
@@ -89,7 +88,6 @@ def test_nothing_to_compare_is_refused() -> None:
         change_interval(np.empty(0))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=50))
 def test_a_change_lies_in_its_own_interval(values: list[float]) -> None:
     interval = change_interval(np.array(values))

@@ -98,7 +98,7 @@ def test_a_forget_loss_above_tau_leaves_the_retain_gradient_exactly() -> None:
 
 
 @given(alpha=st.floats(0, 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_above_tau_alpha_only_weighs_the_retain_gradient(alpha: float) -> None:
     split = set_against(forget_above=True)
 
@@ -109,7 +109,7 @@ def test_above_tau_alpha_only_weighs_the_retain_gradient(alpha: float) -> None:
 
 
 @given(alpha=st.floats(0, 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_below_tau_the_gradient_is_the_closed_form_with_a_tau_that_stands_still(
     alpha: float,
 ) -> None:

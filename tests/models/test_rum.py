@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -125,7 +125,6 @@ def test_progress_runs_once_from_start_to_end() -> None:
     assert seen == pytest.approx([1 / 3, 2 / 3, 1.0])
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=3, max_size=30), st.integers(1, 3), st.integers(0, 99))
 def test_groups_are_disjoint_ordered_even_and_independent_of_the_samples_order(
     marks: list[int], count: int, seed: int

@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import inf, nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.auditing.attacks import Separation
@@ -348,7 +348,6 @@ def test_the_detectable_leak_is_the_textbook_sum_of_quantiles() -> None:
     )
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     after=st.floats(-0.5, 0.5),
     before=st.floats(-0.5, 0.5),
@@ -394,7 +393,6 @@ def test_what_rounds_to_zero_is_told_without_a_minus_sign(route: str, tiny: floa
     assert "-0.00" not in told(judgement)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(leak=st.floats(-0.5, 0.5), further=st.floats(0, 0.5))
 def test_a_larger_leak_never_fares_better(leak: float, further: float) -> None:
     order = [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.ESCALATE]
