@@ -82,7 +82,7 @@ bench-person: $(READY) ## Forget one person who really drew, and hold the audit'
 	$(BIN)/python -m benchmarks.one_person
 
 bench-stream: $(READY) ## Forget fifty times on one model, and hold it against retrains
-	$(BIN)/python -m benchmarks.stream digits --streams 5
+	$(BIN)/python -m benchmarks.stream digits --streams 20 --others 5
 
 bench-people: $(READY) ## Try the audit on whole people whom no network saw
 	$(BIN)/python -m benchmarks.verdict_people careers digits

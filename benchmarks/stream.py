@@ -13,11 +13,13 @@ The audit's word is not followed here, or it would hide drift by retraining; nor
 not settle retrained at once, as `on_inconclusive` has it by default where few samples are named.
 
 One stream says little: retrains on the same samples differ among themselves. `--streams` runs
-several, each with networks and an order of people of its own, and says how far off their mean is.
+several, each with networks and an order of people of its own, and says how far off their mean is;
+`--others` fewer of the ways that are no model's default.
 
-    python -m benchmarks.stream digits --streams 5
+    python -m benchmarks.stream digits --streams 20 --others 5
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,8 +51,9 @@ from models.unlearning.hamu import hamu
 ROUNDS, CHECKED_EVERY, RETRAINS = 50, 10, 3
 DEFAULT = Policy()
 # Most rounds, and the largest share of what was trained on, between two exact versions.
+DEFAULT_WAY = "parent"
 WAYS = {
-    "parent": (DEFAULT.max_rounds, DEFAULT.max_forgotten_share),
+    DEFAULT_WAY: (DEFAULT.max_rounds, DEFAULT.max_forgotten_share),
     "exact": (DEFAULT.max_rounds, DEFAULT.max_forgotten_share),
     "unbounded": (10**9, 1.0),
 }
@@ -179,33 +182,34 @@ def score(line: Line, network: nn.Module) -> float:
 
 
 def main(
-    data: Annotated[list[str] | None, typer.Argument(help="careers, digits, fashion, …")] = None,
+    data: Annotated[str, typer.Argument(help="careers, digits, fashion, …")] = "careers",
     folder: Annotated[Path, typer.Option(help="Networks; found again by the next run.")] = Path(
         ".lacuna/bench-stream"
     ),
     people: Annotated[int, typer.Option(help="Who ask together in one round.")] = 1,
     streams: Annotated[int, typer.Option(help="Streams, each with networks of its own.")] = 1,
+    others: Annotated[
+        int | None, typer.Option(help="Streams of the ways that are no default, if fewer.")
+    ] = None,
 ) -> None:
     """Carry fifty rounds of requests through models, and hold them against retrains."""
     torch.set_num_threads(1)
-    chosen = data or ["careers"]
-    told = f"$ python -m benchmarks.stream {' '.join(chosen)} --people {people} --streams {streams}"
-    rows: list[str] = []
-    for name in chosen:
-        seen: dict[str, list[list[Checked]]] = {way: [] for way in WAYS}
-        for which in range(streams):
-            own = folder / f"{name}-{people}" / str(which)
-            for way in WAYS:
-                seen[way].append(list(stream(name, way, own, people, which)))
-            about = [line for way in WAYS for line in table(name, way, seen[way])]
-            write([told, "", HEAD, *rows, *about])
-        rows += about
+    fewer = streams if others is None else others
+    told = f"$ python -m benchmarks.stream {' '.join(sys.argv[1:])}"
+    seen: dict[str, list[list[Checked]]] = {way: [] for way in WAYS}
+    for which in range(streams):
+        own = folder / f"{data}-{people}" / str(which)
+        for way in WAYS:
+            if way == DEFAULT_WAY or which < fewer:
+                seen[way].append(list(stream(data, way, own, people, which)))
+        about = [line for way in WAYS for line in table(data, way, seen[way])]
+        write(data, [told, "", HEAD, *about])
 
 
-def write(lines: list[str]) -> None:
+def write(data: str, lines: list[str]) -> None:
     """Keep what is known so far: a stream takes minutes."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "stream.txt").write_text("\n".join(lines) + "\n")
+    (RESULTS / f"stream_{data}.txt").write_text("\n".join(lines) + "\n")
     console.print("\n".join(lines))
 
 
@@ -214,7 +218,9 @@ HEAD = f"{'':10} {'':10} streams rounds retrained   test  retrains   gap, points
 
 def table(data: str, way: str, streams: list[list[Checked]]) -> list[str]:
     """A line for each checkpoint, and one for all: means over the streams and how these scatter."""
-    lines = []
+    lines: list[str] = []
+    if not streams:
+        return lines
     for checked in zip(*streams, strict=True):
         gaps = [each.gap for each in checked]
         lines.append(
