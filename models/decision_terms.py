@@ -96,10 +96,20 @@ class Policy:
             raise ValueError(f"{self.method} is not a way to unlearn")
 
 
-def expected_escalation(escalated: int, finished: int) -> float:
+def likeness(share: float, other: float) -> float:
+    """How much a job on one share of the training set tells of one on another, 0..1.
+
+    All of it where they are equal, a half where one is twice the other: what a small forget set
+    costs, and whether an audit passes it, says little of a large one (decision 22).
+    """
+    return min(share, other) / max(share, other)
+
+
+def expected_escalation(escalated: float, finished: float) -> float:
     """The probability that the next audit escalates, by Laplace's rule of succession.
 
-    One half before the first job, which is the cautious start; the history takes over from there.
+    Both count earlier jobs, each as far as it tells of the next. One half before the first, which
+    is the cautious start; the history takes over from there.
     """
     if not 0 <= escalated <= finished:
         raise ValueError(f"{escalated} of {finished} jobs escalated: impossible")

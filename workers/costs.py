@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import mean
+from statistics import fmean, mean
 from typing import Any
 
 from sqlalchemy import select
@@ -16,7 +16,7 @@ from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
-from models.decision_terms import Budgets, Costs, Route, expected_escalation
+from models.decision_terms import Budgets, Costs, Route, expected_escalation, likeness
 from models.decision_terms import Policy as Choices
 from models.hardness.record import TargetRule
 
@@ -73,11 +73,17 @@ def priced(
     """What this model's own jobs cost; before the first of them what its calibration did.
 
     `rule`: how the job is aimed. Jobs that were aimed otherwise say nothing of what its run will
-    take, nor of its audit's word.
+    take, nor of its audit's word; those on larger or smaller sets say less than those of its size.
     """
     retrain = float(assessed["retrain_seconds"])
-    alike = [job for job in past if job.hardness and job.hardness["deficit"]["rule"] == rule]
-    runs = [run for job in alike for run in runs_of(job) if run["route"] == method]
+    size = assessed["hardness"]["shares"]["total"]
+    runs = [
+        run | {"likeness": likeness(job.hardness["shares"]["total"], size)}
+        for job in past
+        if job.hardness and job.hardness["deficit"]["rule"] == rule
+        for run in runs_of(job)
+        if run["route"] == method
+    ]
     share, share_from = unlearn_share(runs, known, method)
     audit, audit_from = audit_seconds(past, assessed)
     p_escalate, p_from = escalation(runs, known)
@@ -98,7 +104,8 @@ def unlearn_share(
 ) -> tuple[float, str]:
     """Of a retrain's time, and who says so."""
     if timed := [run for run in runs if "seconds" in run]:
-        return mean(run["seconds"] / run["retrain_seconds"] for run in timed), Source.JOBS
+        shares = [run["seconds"] / run["retrain_seconds"] for run in timed]
+        return fmean(shares, [run["likeness"] for run in timed]), Source.JOBS
     if known is not None and known.unlearn_share is not None:
         return known.unlearn_share, Source.CALIBRATION
     share = calibrations.SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
@@ -112,10 +119,11 @@ def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float,
 
 
 def escalation(runs: Sequence[dict[str, Any]], known: Calibration | None) -> tuple[float, str]:
-    """How likely an audit sends the next job back; trials count as much as jobs."""
+    """How likely an audit sends the next job back; trials count as much as jobs of its size."""
     trials, escalated = (0, 0) if known is None else (known.trials, known.escalated)
     chance = expected_escalation(
-        escalated + sum(run["escalated"] for run in runs), trials + len(runs)
+        escalated + sum(run["likeness"] for run in runs if run["escalated"]),
+        trials + sum(run["likeness"] for run in runs),
     )
     if not trials:
         return chance, Source.JOBS if runs else Source.DEFAULT

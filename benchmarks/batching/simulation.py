@@ -14,7 +14,7 @@ from app.ledger import batching, durations
 from app.ledger.policy import Policy
 from app.ledger.tables import Erasure, ModelVersion
 from models.decision import decide
-from models.decision_terms import Budgets, Costs, Route, expected_escalation
+from models.decision_terms import Budgets, Costs, Route, expected_escalation, likeness
 from models.hardness.record import (
     Deficit,
     Entanglement,
@@ -46,12 +46,15 @@ class World:
 
 @dataclass
 class Line:
-    """A model on its way through the year."""
+    """A model on its way through the year.
+
+    `unlearned`: of its last runs, the share that was forgotten and whether an audit sent it back.
+    """
 
     training_set: Bitmap
     exact: Bitmap  # the last exact version's
     rounds: int = 0
-    sent_back: deque[bool] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
+    unlearned: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
     took: deque[timedelta] = field(default_factory=lambda: deque(maxlen=durations.LOOK_BACK))
 
 
@@ -154,14 +157,19 @@ def carry_out(
     """One job, by the route that the service decides on; what it took, in retrains."""
     left = line.training_set - forget
     whole = len(left) / (PEOPLE * EACH)
+    share = len(forget) / len(line.training_set)
+    alike = [(likeness(past, share), sent_back) for past, sent_back in line.unlearned]
     route = decide(
-        hardness(forget, line.training_set),
+        hardness(len(forget), share),
         Costs(
             retrain=whole,
             unlearn=UNLEARN,
             audit=AUDIT,
             assess=ASSESS,
-            p_escalate=expected_escalation(sum(line.sent_back), len(line.sent_back)),
+            p_escalate=expected_escalation(
+                sum(weight for weight, sent_back in alike if sent_back),
+                sum(weight for weight, _ in alike),
+            ),
         ),
         Budgets(
             rounds=line.rounds,
@@ -176,7 +184,7 @@ def carry_out(
     spent = ASSESS + AUDIT
     if route is not Route.RETRAIN:
         sent_back = fate.random() < escalated
-        line.sent_back.append(sent_back)
+        line.unlearned.append((share, sent_back))
         line.rounds += 1
         spent += UNLEARN + (whole + AUDIT) * sent_back
         if not sent_back:
@@ -187,17 +195,17 @@ def carry_out(
     return spent
 
 
-def hardness(forget: Bitmap, training_set: Bitmap) -> Hardness:
+def hardness(count: int, share: float) -> Hardness:
     """Forgetting is owed and nothing speaks against unlearning: costs and budgets decide."""
     return Hardness(
-        shares=Shares(len(forget), len(forget) / len(training_set), strata={}, left={}),
+        shares=Shares(count, share, strata={}, left={}),
         deficit=Deficit(TargetRule.REFERENCE, 1.0, 0.1, 0.9, 1.0, spread=0.1, exposed=0.5),
         reconciliation=Reconciliation(
             0.0, 0.0, None, None, -1.0, 1.0, 0.0, 0.5, {}, 0.0, 0.0, predicted_harm=0.0
         ),
         entanglement=Entanglement(None, None, 0.0),
         memorization=None,
-        samples=len(forget),
+        samples=count,
         sample_passes=0,
         seconds=0.0,
     )

@@ -9,14 +9,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from statistics import mean, quantiles
+from statistics import fmean, mean, quantiles
 
 from app.ledger.policy import Policy
 from app.ledger.references import DESIGN
 from benchmarks.unlearning.grid import HARDNESS, RETRAIN, UNTOUCHED
 from benchmarks.unlearning.rows import Row, of
 from models.decision import decide
-from models.decision_terms import Budgets, Costs, Route, expected_escalation
+from models.decision_terms import Budgets, Costs, Route, expected_escalation, likeness
 from models.hardness.record import Hardness
 from workers.costs import UNMEASURED_SHARE, choices
 
@@ -82,15 +82,18 @@ def decided(every: list[Job]) -> list[Route]:
         before = [
             past for past, route in zip(every[:place], routes, strict=True) if route is Route.HAMU
         ]
-        share = mean([past.unlearn / past.retrain for past in before] or [UNMEASURED_SHARE])
+        alike = [likeness(past.hardness.shares.total, job.hardness.shares.total) for past in before]
+        taken = [past.unlearn / past.retrain for past in before]
+        share = fmean(taken, alike) if before else UNMEASURED_SHARE
+        sent_back = [
+            weight for past, weight in zip(before, alike, strict=True) if not past.unlearned_well
+        ]
         costs = Costs(
             retrain=job.retrain,
             unlearn=share * job.retrain,
             audit=job.audit,
             assess=job.assess,
-            p_escalate=expected_escalation(
-                sum(not past.unlearned_well for past in before), len(before)
-            ),
+            p_escalate=expected_escalation(sum(sent_back), sum(alike)),
         )
         routes.append(decide(job.hardness, costs, NO_BUDGET, choices(Policy())).route)
     return routes
