@@ -83,6 +83,7 @@ bench-person: $(READY) ## Forget one person who really drew, and hold the audit'
 
 bench-stream: $(READY) ## Forget fifty times on one model, and hold it against retrains
 	$(BIN)/python -m benchmarks.stream digits --streams 20 --others 5
+	$(BIN)/python -m benchmarks.stream careers --streams 5 --others 0
 
 bench-people: $(READY) ## Try the audit on whole people whom no network saw
 	$(BIN)/python -m benchmarks.verdict_people careers digits
