@@ -1,5 +1,7 @@
 """Losses of a batch with their graph, and the checks without which nothing could be unlearned."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -26,9 +28,23 @@ def batch_losses(
 ) -> Tensor:
     """`[B]`: the recipe's losses of the samples at these places, with their graph."""
     device = device_of(network)
-    with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+    with (
+        torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
+        differentiable(network),
+    ):
         losses = recipe.losses(network, samples.rows(rows, device=device))
     return one_per_sample(losses, len(rows))
+
+
+def differentiable(network: nn.Module) -> AbstractContextManager[None]:
+    """Where a network in evaluation mode is to compute what gradients are taken of.
+
+    cuDNN has no backward pass for recurrent layers in evaluation mode; torch's own kernels do.
+    """
+    recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+    if network.training or not recurrent:
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=False)
 
 
 def one_per_sample(losses: Tensor, count: int) -> Tensor:

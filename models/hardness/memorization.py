@@ -10,6 +10,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from models.batch_losses import differentiable
 from models.data import Samples, endless_row_batches
 from models.diverged import Diverged
 from models.hardness.record import Memorization, Proxy
@@ -112,7 +113,9 @@ def tuned_on_holdout(
     with seeded(seed) as generator:
         batches = endless_row_batches(len(holdout), size, generator=generator)
         for _ in range(passes // size):
-            loss = recipe.losses(copy, holdout.rows(next(batches), device=device_of(copy))).mean()
+            batch = holdout.rows(next(batches), device=device_of(copy))
+            with differentiable(copy):
+                loss = recipe.losses(copy, batch).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import one_per_sample
+from models.batch_losses import differentiable, one_per_sample
 from models.data import Samples
 from models.hardness.record import Reconciliation
 from models.recipe import Recipe
@@ -179,9 +179,9 @@ def piece_gradients(
     for rows in torch.arange(len(samples)).tensor_split(count):
         piece = [torch.zeros_like(parameter) for parameter in parameters]
         for batch in rows.split(BATCH):
-            per_sample = one_per_sample(
-                losses(network, samples.rows(batch, device=device_of(network))), len(batch)
-            )
+            drawn = samples.rows(batch, device=device_of(network))
+            with differentiable(network):
+                per_sample = one_per_sample(losses(network, drawn), len(batch))
             torch._foreach_add_(
                 piece, gradient(per_sample.sum() * count / len(samples), parameters)
             )
