@@ -50,8 +50,8 @@ from models.unlearning.hamu import hamu
 
 ROUNDS, CHECKED_EVERY, RETRAINS = 50, 10, 3
 DEFAULT = Policy()
-# Most rounds, and the largest share of what was trained on, between two exact versions.
 DEFAULT_WAY = "parent"
+# Most rounds, and the largest share of what was trained on, between two exact versions.
 WAYS = {
     DEFAULT_WAY: (DEFAULT.max_rounds, DEFAULT.max_forgotten_share),
     "exact": (DEFAULT.max_rounds, DEFAULT.max_forgotten_share),

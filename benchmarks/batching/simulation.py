@@ -14,7 +14,7 @@ from app.ledger import batching, durations
 from app.ledger.policy import Policy
 from app.ledger.tables import Erasure, ModelVersion
 from models.decision import decide
-from models.decision_terms import Budgets, Costs, Route, expected_escalation, likeness
+from models.decision_terms import Budgets, Costs, Route, likeness
 from models.hardness.record import (
     Deficit,
     Entanglement,
@@ -23,7 +23,7 @@ from models.hardness.record import (
     Shares,
     TargetRule,
 )
-from workers.costs import LOOK_BACK, choices
+from workers.costs import LOOK_BACK, choices, escalation
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ZONE = ZoneInfo("UTC")
@@ -158,7 +158,10 @@ def carry_out(
     left = line.training_set - forget
     whole = len(left) / (PEOPLE * EACH)
     share = len(forget) / len(line.training_set)
-    alike = [(likeness(past, share), sent_back) for past, sent_back in line.unlearned]
+    runs = [
+        {"likeness": likeness(past, share), "escalated": sent_back}
+        for past, sent_back in line.unlearned
+    ]
     route = decide(
         hardness(len(forget), share),
         Costs(
@@ -166,10 +169,7 @@ def carry_out(
             unlearn=UNLEARN,
             audit=AUDIT,
             assess=ASSESS,
-            p_escalate=expected_escalation(
-                sum(weight for weight, sent_back in alike if sent_back),
-                sum(weight for weight, _ in alike),
-            ),
+            p_escalate=escalation(runs, None)[0],
         ),
         Budgets(
             rounds=line.rounds,

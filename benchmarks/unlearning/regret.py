@@ -9,16 +9,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from statistics import fmean, mean, quantiles
+from statistics import mean, quantiles
 
 from app.ledger.policy import Policy
 from app.ledger.references import DESIGN
 from benchmarks.unlearning.grid import HARDNESS, RETRAIN, UNTOUCHED
 from benchmarks.unlearning.rows import Row, of
 from models.decision import decide
-from models.decision_terms import Budgets, Costs, Route, expected_escalation, likeness
+from models.decision_terms import Budgets, Costs, Route, likeness
 from models.hardness.record import Hardness
-from workers.costs import UNMEASURED_SHARE, choices
+from workers.costs import choices, escalation, unlearn_share
 
 OURS = "hamu, reference targets"
 COUNTED = (Route.NONE, Route.HAMU, Route.RETRAIN)
@@ -82,18 +82,24 @@ def decided(every: list[Job]) -> list[Route]:
         before = [
             past for past, route in zip(every[:place], routes, strict=True) if route is Route.HAMU
         ]
-        alike = [likeness(past.hardness.shares.total, job.hardness.shares.total) for past in before]
-        taken = [past.unlearn / past.retrain for past in before]
-        share = fmean(taken, alike) if before else UNMEASURED_SHARE
-        sent_back = [
-            weight for past, weight in zip(before, alike, strict=True) if not past.unlearned_well
+        size = job.hardness.shares.total
+        runs = [
+            {
+                "likeness": likeness(past.hardness.shares.total, size),
+                "seconds": past.unlearn,
+                "retrain_seconds": past.retrain,
+                "escalated": not past.unlearned_well,
+            }
+            for past in before
         ]
+        share, _ = unlearn_share(runs, None, Route.HAMU)
+        p_escalate, _ = escalation(runs, None)
         costs = Costs(
             retrain=job.retrain,
             unlearn=share * job.retrain,
             audit=job.audit,
             assess=job.assess,
-            p_escalate=expected_escalation(sum(sent_back), sum(alike)),
+            p_escalate=p_escalate,
         )
         routes.append(decide(job.hardness, costs, NO_BUDGET, choices(Policy())).route)
     return routes

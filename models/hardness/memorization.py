@@ -10,13 +10,13 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import differentiable
+from models.batch_losses import batch_losses
 from models.data import Samples, endless_row_batches
 from models.diverged import Diverged
 from models.hardness.record import Memorization, Proxy
 from models.recipe import Recipe
 from models.seeding import seeded
-from models.training import device_of, evaluate
+from models.training import evaluate
 
 NINTH_DECILE = 0.9
 ROUNDS = 2  # over the held-out samples, to see what the network forgets meanwhile
@@ -113,9 +113,7 @@ def tuned_on_holdout(
     with seeded(seed) as generator:
         batches = endless_row_batches(len(holdout), size, generator=generator)
         for _ in range(passes // size):
-            batch = holdout.rows(next(batches), device=device_of(copy))
-            with differentiable(copy):
-                loss = recipe.losses(copy, batch).mean()
+            loss = batch_losses(copy, recipe, holdout, next(batches)).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import differentiable, one_per_sample
+from models.batch_losses import batch_losses
 from models.data import Samples
 from models.hardness.record import Reconciliation
 from models.recipe import Recipe
-from models.training import PerSample, device_of
 from models.unlearning.gradients import gradient
 
 # The statistics whose standard errors are wanted, in this order.
@@ -56,7 +55,7 @@ def reconciliation(
         raise ValueError(f"the quota is a share between 0 and 1, not {quota}")
     names, parameters = trainable(network)
     sides = [
-        piece_gradients(network, samples, recipe.losses, parameters, pieces=pieces)
+        piece_gradients(network, samples, recipe, parameters, pieces=pieces)
         for samples in (retain, forget)
     ]
     rows = [row for side in sides for row in side]
@@ -160,7 +159,7 @@ def without(grams: Grams, piece: int) -> Tensor:
 def piece_gradients(
     network: nn.Module,
     samples: Samples,
-    losses: PerSample,
+    recipe: Recipe,
     parameters: list[Tensor],
     *,
     pieces: int,
@@ -179,9 +178,7 @@ def piece_gradients(
     for rows in torch.arange(len(samples)).tensor_split(count):
         piece = [torch.zeros_like(parameter) for parameter in parameters]
         for batch in rows.split(BATCH):
-            drawn = samples.rows(batch, device=device_of(network))
-            with differentiable(network):
-                per_sample = one_per_sample(losses(network, drawn), len(batch))
+            per_sample = batch_losses(network, recipe, samples, batch)
             torch._foreach_add_(
                 piece, gradient(per_sample.sum() * count / len(samples), parameters)
             )

@@ -54,7 +54,7 @@ def test_cudnn_is_left_out_where_it_could_not_go_back_through_a_recurrent_layer(
     if way == "step":
         batch_losses(network, recipe, samples, torch.arange(4))
     elif way == "hardness":
-        piece_gradients(network, samples, recipe.losses, list(network.parameters()), pieces=2)
+        piece_gradients(network, samples, recipe, list(network.parameters()), pieces=2)
     else:
         tuned_on_holdout(network, samples, recipe, passes=40, seed=0)
 
