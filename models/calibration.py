@@ -16,14 +16,16 @@ forgotten and where it bears harm, and trials count as certain only what was see
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf
-from statistics import mean, median, stdev
+from statistics import median
 from typing import Any, Self
 
 from models.decision_terms import Policy
 from models.hardness.record import TargetRule
+from models.precedents import Precedent
 
 ENOUGH = 2  # passes that raise a threshold
-FAILED = ("escalate", "diverged", "impossible")  # verdicts that say so for certain
+UNFINISHED = ("diverged", "impossible")  # verdicts on what came to no network
+FAILED = ("escalate", *UNFINISHED)  # verdicts that say so for certain
 FEWEST = 4  # trials whose retrains say how exposed a network is that never saw a sample
 
 
@@ -33,9 +35,9 @@ class Trial:
 
     `high`, `skewed`: whether it was drawn among memorized samples, from one stratum. `memorized`:
     share of memorized samples; `stratum`: the largest share of a stratum that it takes. `verdict`:
-    the audit's, or `diverged` or `impossible`. `samples`: how many were forgotten. `unlearn`:
-    seconds, as a share of the retrain's. `exposed`: share of samples outside their own band before,
-    and of the `retrained` network; None without references.
+    the audit's, or `diverged` or `impossible`. `samples`: how many were forgotten; `share`: of the
+    training set. `unlearn`: seconds, as a share of the retrain's. `exposed`: share of samples
+    outside their own band before, and of the `retrained` network; None without references.
     """
 
     high: bool
@@ -45,6 +47,7 @@ class Trial:
     stratum: float
     verdict: str
     samples: int
+    share: float
     unlearn: float
     exposed: float | None = None
     retrained: float | None = None
@@ -55,17 +58,14 @@ class Calibration:
     """What the decision takes from trials; None where its default stands.
 
     `rule`: how the trials were aimed; they say nothing of jobs that are aimed otherwise.
-    `unlearn_share`: of a retrain's time, mean and standard error. `trials`: those that the decision
-    would unlearn; `escalated`: those of them that an audit did not pass.
+    `precedents`: the trials that the decision would unlearn.
     """
 
     rule: TargetRule
     stratum_share: float | None
     memorized_share: float | None
     exposed_share: float | None
-    unlearn_share: float | None
-    trials: int
-    escalated: int
+    precedents: tuple[Precedent, ...]
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -92,7 +92,8 @@ class Calibration:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        return cls(**{**record, "rule": TargetRule(record["rule"])})
+        precedents = tuple(Precedent(**one) for one in record["precedents"])
+        return cls(**{**record, "rule": TargetRule(record["rule"]), "precedents": precedents})
 
 
 def calibrate(every: Sequence[Trial], defaults: Policy | None = None) -> Calibration:
@@ -131,9 +132,16 @@ def calibrate(every: Sequence[Trial], defaults: Policy | None = None) -> Calibra
         stratum_share=stratum,
         memorized_share=memorized if blind else None,
         exposed_share=None if blind else exposed_share(trials),
-        unlearn_share=upper_mean([one.unlearn for one in allowed]),
-        trials=len(allowed),
-        escalated=sum(one.verdict != "pass" for one in allowed),
+        precedents=tuple(map(precedent, allowed)),
+    )
+
+
+def precedent(trial: Trial) -> Precedent:
+    """What a trial tells of jobs; without a network it does not say what unlearning takes."""
+    return Precedent(
+        share=trial.share,
+        escalated=trial.verdict != "pass",
+        unlearn=None if trial.verdict in UNFINISHED else trial.unlearn,
     )
 
 
@@ -182,13 +190,6 @@ def exposed_share(trials: Sequence[Trial]) -> float | None:
     if len(after) < FEWEST or not before:
         return None
     return min(median(after), min(before) / 2)
-
-
-def upper_mean(values: Sequence[float]) -> float | None:
-    """Mean and one standard error, so that few trials promise little; None of fewer than two."""
-    if len(values) < 2:
-        return None
-    return mean(values) + stdev(values) / len(values) ** 0.5
 
 
 def or_default(value: float | None, default: float) -> float:

@@ -94,23 +94,3 @@ class Policy:
             raise ValueError("the route none is measured; a policy cannot order it")
         if self.method in (Route.NONE, Route.RETRAIN):
             raise ValueError(f"{self.method} is not a way to unlearn")
-
-
-def likeness(share: float, other: float) -> float:
-    """How much a job on one share of the training set tells of one on another, 0..1.
-
-    All of it where they are equal, a half where one is twice the other: what a small forget set
-    costs, and whether an audit passes it, says little of a large one (decision 22).
-    """
-    return min(share, other) / max(share, other)
-
-
-def expected_escalation(escalated: float, finished: float) -> float:
-    """The probability that the next audit escalates, by Laplace's rule of succession.
-
-    Both count earlier jobs, each as far as it tells of the next. One half before the first, which
-    is the cautious start; the history takes over from there.
-    """
-    if not 0 <= escalated <= finished:
-        raise ValueError(f"{escalated} of {finished} jobs escalated: impossible")
-    return (escalated + 1) / (finished + 2)

@@ -112,6 +112,7 @@ def trial_of(cell: CalibrationCell) -> Trial:
         stratum=max(hardness.shares.strata.values()),
         verdict=outcome["verdict"],
         samples=hardness.shares.count,
+        share=hardness.shares.total,
         unlearn=seconds["unlearn"] / seconds["retrain"],
         exposed=hardness.deficit.exposed,
         retrained=outcome["retrained_exposed"],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import fmean, mean
+from statistics import mean
 from typing import Any
 
 from sqlalchemy import select
@@ -16,9 +16,10 @@ from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job, ModelVersion
 from models.auditing.verdict import Thresholds
 from models.calibration import Calibration
-from models.decision_terms import Budgets, Costs, Route, expected_escalation, likeness
+from models.decision_terms import Budgets, Costs, Route
 from models.decision_terms import Policy as Choices
 from models.hardness.record import TargetRule
+from models.precedents import Precedent, expected_escalation, unlearn_share
 
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
 # is to take. The benchmark has 0.04 (careers) to 0.25 (Omniglot) on sets of up to 5 %; the model's
@@ -70,7 +71,7 @@ def priced(
     *,
     rule: TargetRule,
 ) -> Priced:
-    """What this model's own jobs cost; before the first of them what its calibration did.
+    """What this model's own jobs cost, and the trials of its calibration.
 
     `rule`: how the job is aimed. Jobs that were aimed otherwise say nothing of what its run will
     take, nor of its audit's word; those on larger or smaller sets say less than those of its size.
@@ -78,38 +79,46 @@ def priced(
     retrain = float(assessed["retrain_seconds"])
     size = assessed["hardness"]["shares"]["total"]
     runs = [
-        run | {"likeness": likeness(job.hardness["shares"]["total"], size)}
+        run
         for job in past
         if job.hardness and job.hardness["deficit"]["rule"] == rule
-        for run in runs_of(job)
-        if run["route"] == method
+        for run in runs_of(job, method)
     ]
-    share, share_from = unlearn_share(runs, known, method)
+    trials = () if known is None else known.precedents
+    precedents = [*runs, *trials]
+    share = unlearn_share(precedents, size)
     audit, audit_from = audit_seconds(past, assessed)
-    p_escalate, p_from = escalation(runs, known)
     return Priced(
         Costs(
             retrain=retrain,
-            unlearn=retrain * share,
+            unlearn=retrain * (unmeasured_share(method) if share is None else share),
             audit=audit,
             assess=float(assessed["hardness"]["seconds"]),
-            p_escalate=p_escalate,
+            p_escalate=expected_escalation(precedents, size),
         ),
-        {"cost_unlearn": share_from, "cost_audit": audit_from, "p_escalate": p_from},
+        {
+            "cost_unlearn": source(timed(runs), timed(trials)),
+            "cost_audit": audit_from,
+            "p_escalate": source(runs, trials),
+        },
     )
 
 
-def unlearn_share(
-    runs: Sequence[dict[str, Any]], known: Calibration | None, method: Route
-) -> tuple[float, str]:
-    """Of a retrain's time, and who says so."""
-    if timed := [run for run in runs if "seconds" in run]:
-        shares = [run["seconds"] / run["retrain_seconds"] for run in timed]
-        return fmean(shares, [run["likeness"] for run in timed]), Source.JOBS
-    if known is not None and known.unlearn_share is not None:
-        return known.unlearn_share, Source.CALIBRATION
-    share = calibrations.SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
-    return share, Source.DEFAULT
+def timed(precedents: Sequence[Precedent]) -> list[Precedent]:
+    """Those that say what unlearning takes."""
+    return [one for one in precedents if one.unlearn is not None]
+
+
+def source(runs: Sequence[Precedent], trials: Sequence[Precedent]) -> str:
+    """Who spoke: the model's jobs, its calibration's trials, both, or nobody yet."""
+    if runs and trials:
+        return Source.BOTH
+    return Source.JOBS if runs else Source.CALIBRATION if trials else Source.DEFAULT
+
+
+def unmeasured_share(method: Route) -> float:
+    """Of a retrain's time, before anything was measured."""
+    return calibrations.SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
 
 
 def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float, str]:
@@ -118,32 +127,29 @@ def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float,
     return (mean(audits), Source.JOBS) if audits else (assessed["audit_seconds"], Source.MEASURED)
 
 
-def escalation(runs: Sequence[dict[str, Any]], known: Calibration | None) -> tuple[float, str]:
-    """How likely an audit sends the next job back; trials count as much as jobs of its size."""
-    trials, escalated = (0, 0) if known is None else (known.trials, known.escalated)
-    chance = expected_escalation(
-        escalated + sum(run["likeness"] for run in runs if run["escalated"]),
-        trials + sum(run["likeness"] for run in runs),
-    )
-    if not trials:
-        return chance, Source.JOBS if runs else Source.DEFAULT
-    return chance, Source.BOTH if runs else Source.CALIBRATION
-
-
-def runs_of(job: Job) -> list[dict[str, Any]]:
-    """A job's runs: the one that was published, and those that an audit sent back before it.
+def runs_of(job: Job, method: Route) -> list[Precedent]:
+    """A job's runs by a method: the one that was published, and those that an audit sent back.
 
     The route `none` runs nothing. One that diverged or refused left no time, and counts as sent
     back.
     """
-    if job.run is None or job.decision is None:
+    if job.run is None or job.decision is None or job.hardness is None:
         return []
-    published = {key: value for key, value in job.run.items() if key != "earlier"}
-    earlier = [{**run, "escalated": True} for run in job.run.get("earlier", [])]
+    earlier = job.run.get("earlier", [])
+    runs = [(run, True) for run in earlier] + [(job.run, False)]
     overruled = job.decision.get("escalated_from")
     if overruled not in (None, Route.NONE, *(run["route"] for run in earlier)):
-        earlier.append({"route": overruled, "escalated": True})
-    return [*earlier, {**published, "escalated": False}]
+        runs.append(({"route": overruled}, True))
+    share = job.hardness["shares"]["total"]
+    return [
+        Precedent(
+            share=share,
+            escalated=escalated,
+            unlearn=run["seconds"] / run["retrain_seconds"] if "seconds" in run else None,
+        )
+        for run, escalated in runs
+        if run["route"] == method
+    ]
 
 
 def budgets(session: Session, parent: ModelVersion, policy: Policy) -> Budgets:

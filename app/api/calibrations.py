@@ -78,6 +78,17 @@ class CellRead(BaseModel):
         )
 
 
+class PrecedentRead(BaseModel):
+    """What a trial tells of what a job costs; of jobs of its size it tells most."""
+
+    share: float = Field(description="Of the training set, that was forgotten.", examples=[0.01])
+    escalated: bool = Field(description="Whether the audit did not pass it.")
+    unlearn: float | None = Field(
+        description="What unlearning took, as a share of a retrain's time; null where it failed.",
+        examples=[0.13],
+    )
+
+
 class Taught(BaseModel):
     """What decisions take from the last calibration that came to its end; null: the default."""
 
@@ -95,9 +106,9 @@ class Taught(BaseModel):
     exposed_share: float | None = Field(
         description="Largest share outside their band for nothing to be owed."
     )
-    unlearn_share: float | None = Field(description="Of a retrain's time, for unlearning.")
-    trials: int = Field(description="Trials that the decision would have unlearned.")
-    escalated: int = Field(description="Those of them that an audit did not pass.")
+    precedents: list[PrecedentRead] = Field(
+        description="The trials that the decision would have unlearned."
+    )
     made_at: datetime = Field(description="When it ended.")
 
     @classmethod

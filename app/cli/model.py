@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import httpx2
@@ -181,7 +182,10 @@ def taught(known: dict[str, Any] | None) -> Iterator[str]:
         yield "Decisions use defaults alone."
         return
     yield f"Decisions by {known['method']} with {known['rule']} targets use, of job {known['job']}:"
-    for name in ("stratum_share", "memorized_share", "exposed_share", "unlearn_share"):
+    for name in ("stratum_share", "memorized_share", "exposed_share"):
         value = known[name]
         yield f"  {name:<16} {'the default' if value is None else f'{value:.3g}'}"
-    yield f"  {'escalated':<16} {known['escalated']} of {known['trials']}"
+    every = known["precedents"]
+    if took := [one["unlearn"] for one in every if one["unlearn"] is not None]:
+        yield f"  {'cost':<16} {fmean(took):.3g} of a retrain, in the mean of {len(took)} trials"
+    yield f"  {'escalated':<16} {sum(one['escalated'] for one in every)} of {len(every)}"

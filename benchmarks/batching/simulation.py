@@ -14,7 +14,7 @@ from app.ledger import batching, durations
 from app.ledger.policy import Policy
 from app.ledger.tables import Erasure, ModelVersion
 from models.decision import decide
-from models.decision_terms import Budgets, Costs, Route, likeness
+from models.decision_terms import Budgets, Costs, Route
 from models.hardness.record import (
     Deficit,
     Entanglement,
@@ -23,7 +23,8 @@ from models.hardness.record import (
     Shares,
     TargetRule,
 )
-from workers.costs import LOOK_BACK, choices, escalation
+from models.precedents import Precedent, expected_escalation
+from workers.costs import LOOK_BACK, choices
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ZONE = ZoneInfo("UTC")
@@ -46,15 +47,12 @@ class World:
 
 @dataclass
 class Line:
-    """A model on its way through the year.
-
-    `unlearned`: of its last runs, the share that was forgotten and whether an audit sent it back.
-    """
+    """A model on its way through the year; `unlearned`: its last runs."""
 
     training_set: Bitmap
     exact: Bitmap  # the last exact version's
     rounds: int = 0
-    unlearned: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
+    unlearned: deque[Precedent] = field(default_factory=lambda: deque(maxlen=LOOK_BACK))
     took: deque[timedelta] = field(default_factory=lambda: deque(maxlen=durations.LOOK_BACK))
 
 
@@ -158,10 +156,6 @@ def carry_out(
     left = line.training_set - forget
     whole = len(left) / (PEOPLE * EACH)
     share = len(forget) / len(line.training_set)
-    runs = [
-        {"likeness": likeness(past, share), "escalated": sent_back}
-        for past, sent_back in line.unlearned
-    ]
     route = decide(
         hardness(len(forget), share),
         Costs(
@@ -169,7 +163,7 @@ def carry_out(
             unlearn=UNLEARN,
             audit=AUDIT,
             assess=ASSESS,
-            p_escalate=escalation(runs, None)[0],
+            p_escalate=expected_escalation(line.unlearned, share),
         ),
         Budgets(
             rounds=line.rounds,
@@ -184,7 +178,7 @@ def carry_out(
     spent = ASSESS + AUDIT
     if route is not Route.RETRAIN:
         sent_back = fate.random() < escalated
-        line.unlearned.append((share, sent_back))
+        line.unlearned.append(Precedent(share, sent_back))
         line.rounds += 1
         spent += UNLEARN + (whole + AUDIT) * sent_back
         if not sent_back:

@@ -16,9 +16,10 @@ from app.ledger.references import DESIGN
 from benchmarks.unlearning.grid import HARDNESS, RETRAIN, UNTOUCHED
 from benchmarks.unlearning.rows import Row, of
 from models.decision import decide
-from models.decision_terms import Budgets, Costs, Route, likeness
+from models.decision_terms import Budgets, Costs, Route
 from models.hardness.record import Hardness
-from workers.costs import choices, escalation, unlearn_share
+from models.precedents import Precedent, expected_escalation, unlearn_share
+from workers.costs import choices, unmeasured_share
 
 OURS = "hamu, reference targets"
 COUNTED = (Route.NONE, Route.HAMU, Route.RETRAIN)
@@ -84,22 +85,20 @@ def decided(every: list[Job]) -> list[Route]:
         ]
         size = job.hardness.shares.total
         runs = [
-            {
-                "likeness": likeness(past.hardness.shares.total, size),
-                "seconds": past.unlearn,
-                "retrain_seconds": past.retrain,
-                "escalated": not past.unlearned_well,
-            }
+            Precedent(
+                share=past.hardness.shares.total,
+                escalated=not past.unlearned_well,
+                unlearn=past.unlearn / past.retrain,
+            )
             for past in before
         ]
-        share, _ = unlearn_share(runs, None, Route.HAMU)
-        p_escalate, _ = escalation(runs, None)
+        share = unlearn_share(runs, size)
         costs = Costs(
             retrain=job.retrain,
-            unlearn=share * job.retrain,
+            unlearn=job.retrain * (unmeasured_share(Route.HAMU) if share is None else share),
             audit=job.audit,
             assess=job.assess,
-            p_escalate=p_escalate,
+            p_escalate=expected_escalation(runs, size),
         )
         routes.append(decide(job.hardness, costs, NO_BUDGET, choices(Policy())).route)
     return routes

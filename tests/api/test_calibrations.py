@@ -30,9 +30,10 @@ TAUGHT = {
     "stratum_share": 0.1,
     "memorized_share": None,
     "exposed_share": None,
-    "unlearn_share": 0.2,
-    "trials": 6,
-    "escalated": 1,
+    "precedents": [
+        {"share": 0.01, "escalated": False, "unlearn": 0.1},
+        {"share": 0.05, "escalated": True, "unlearn": 0.3},
+    ],
 }
 
 
@@ -160,12 +161,14 @@ def test_a_later_calibration_replaces_an_earlier_one(
     http.post(ASK)
     job = only_job(session)
     calibrations.learn(session, job, method="hamu", taught=TAUGHT, now=NOW)
-    calibrations.learn(session, job, method="nabla_tau", taught=TAUGHT | {"trials": 7}, now=NOW)
+    calibrations.learn(
+        session, job, method="nabla_tau", taught=TAUGHT | {"stratum_share": 0.7}, now=NOW
+    )
     session.flush()
 
     taught = get(READ)["taught"]
 
-    assert (taught["method"], taught["trials"]) == ("nabla_tau", 7)
+    assert (taught["method"], taught["stratum_share"]) == ("nabla_tau", 0.7)
 
 
 def test_trials_never_see_whom_a_request_names(

@@ -32,9 +32,10 @@ TAUGHT = {
     "stratum_share": 0.1,
     "memorized_share": None,
     "exposed_share": None,
-    "unlearn_share": 0.2,
-    "trials": 6,
-    "escalated": 1,
+    "precedents": [
+        {"share": 0.01, "escalated": False, "unlearn": 0.1},
+        {"share": 0.05, "escalated": True, "unlearn": 0.3},
+    ],
 }
 FOUND = {"plan": PLAN, "job": "j1", "state": "succeeded", "cells": [CELL], "taught": TAUGHT}
 NEVER: dict[str, Any] = {"plan": PLAN, "job": None, "state": None, "cells": [], "taught": None}
@@ -105,7 +106,8 @@ def test_a_calibration_is_followed_to_its_end_and_shown(monkeypatch: pytest.Monk
     assert row == ["5%", "memorized", "20", "90%", "25%", "pass", "0.15", "+0.100", "-0.020"]
     assert "stratum_share    0.1" in done.stdout
     assert "memorized_share  the default" in done.stdout
-    assert "escalated        1 of 6" in done.stdout
+    assert "cost             0.2 of a retrain, in the mean of 2 trials" in done.stdout
+    assert "escalated        1 of 2" in done.stdout
 
 
 def test_a_calibration_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

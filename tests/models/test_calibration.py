@@ -9,10 +9,10 @@ from models.calibration import (
     Trial,
     calibrate,
     exposed_share,
-    upper_mean,
 )
 from models.decision_terms import Policy
 from models.hardness.record import TargetRule
+from models.precedents import Precedent
 
 DEFAULTS = Policy()
 VERDICTS = ("pass", "inconclusive", "escalate", "diverged")
@@ -25,6 +25,7 @@ trial_kinds = st.builds(
     memorized=shares,
     stratum=shares,
     verdict=st.sampled_from(VERDICTS),
+    share=st.floats(1e-6, 1),
     unlearn=st.floats(0.01, 2),
 )
 
@@ -39,6 +40,7 @@ def make_trial(*, verdict: str = "pass", **changed: object) -> Trial:
         stratum=0.05,
         verdict=verdict,
         samples=40,
+        share=0.05,
         unlearn=0.1,
     )
     return replace(usual, **changed)  # type: ignore[arg-type]  # a test names fields freely
@@ -53,12 +55,17 @@ def limits(found: Calibration) -> tuple[float, float]:
     return policy.stratum_share, policy.memorized_share
 
 
+def escalated(found: Calibration) -> list[bool]:
+    """Of each trial that the decision would unlearn, whether its audit did not pass it."""
+    return [one.escalated for one in found.precedents]
+
+
 def test_only_trials_that_were_aimed_as_most_were_are_learnt_from() -> None:
     aimed = make_trial(rule=TargetRule.REFERENCE, skewed=True, stratum=0.3, verdict="escalate")
 
     found = learnt(make_trial(), make_trial(), aimed)
 
-    assert (found.rule, found.trials, found.thresholds) == (TargetRule.MATCHED, 2, {})
+    assert (found.rule, len(found.precedents), found.thresholds) == (TargetRule.MATCHED, 2, {})
     assert learnt(make_trial(), aimed, aimed).rule is TargetRule.REFERENCE
 
 
@@ -88,7 +95,7 @@ def test_a_random_set_that_fails_is_blamed_on_no_share_but_on_unlearning() -> No
     found = learnt(make_trial(verdict="escalate"), make_trial())
 
     assert found.thresholds == {}
-    assert (found.trials, found.escalated) == (2, 1)
+    assert escalated(found) == [True, False]
 
 
 def test_two_passes_beyond_the_default_raise_a_threshold_and_one_does_not() -> None:
@@ -112,7 +119,7 @@ def test_an_audit_that_could_not_tell_moves_no_threshold_but_counts_as_escalated
     found = learnt(make_trial(), make_trial(verdict="inconclusive", skewed=True, stratum=0.3))
 
     assert found.thresholds == {}
-    assert (found.trials, found.escalated) == (2, 1)
+    assert escalated(found) == [False, True]
 
 
 def test_trials_that_the_decision_would_retrain_count_for_neither_cost_nor_risk() -> None:
@@ -120,8 +127,14 @@ def test_trials_that_the_decision_would_retrain_count_for_neither_cost_nor_risk(
 
     found = learnt(make_trial(), make_trial(), hard)
 
-    assert (found.trials, found.escalated) == (2, 0)
-    assert found.unlearn_share == pytest.approx(0.1)
+    assert found.precedents == (Precedent(0.05, escalated=False, unlearn=0.1),) * 2
+
+
+@pytest.mark.parametrize("verdict", ["diverged", "impossible"])
+def test_a_trial_that_came_to_no_network_does_not_say_what_unlearning_takes(verdict: str) -> None:
+    (told,) = learnt(make_trial(verdict=verdict, unlearn=0.001, share=0.01)).precedents
+
+    assert told == Precedent(0.01, escalated=True, unlearn=None)
 
 
 def test_with_references_nobody_asks_what_was_memorized() -> None:
@@ -133,7 +146,7 @@ def test_with_references_nobody_asks_what_was_memorized() -> None:
     found = learnt(*aimed)
 
     assert found.memorized_share is None
-    assert (found.trials, found.escalated) == (2, 1)
+    assert escalated(found) == [True, False]
 
 
 def test_nothing_is_owed_where_as_few_samples_are_exposed_as_in_retrained_networks() -> None:
@@ -142,11 +155,6 @@ def test_nothing_is_owed_where_as_few_samples_are_exposed_as_in_retrained_networ
     assert exposed_share(around) == pytest.approx(0.035)
     assert exposed_share([replace(one, exposed=0.02) for one in around]) == 0.01
     assert exposed_share(around[:3]) is None
-
-
-def test_few_trials_promise_little() -> None:
-    assert upper_mean([0.1]) is None
-    assert upper_mean([0.1, 0.3]) == pytest.approx(0.3)
 
 
 def test_a_calibration_is_read_back_as_it_was_written() -> None:
@@ -189,8 +197,5 @@ def test_the_order_of_trials_does_not_matter(trials: list[Trial], order: object)
 
     first, again = learnt(*trials), learnt(*shuffled)
 
-    assert (first.thresholds, first.trials, first.escalated) == (
-        again.thresholds,
-        again.trials,
-        again.escalated,
-    )
+    assert first.thresholds == again.thresholds
+    assert sorted(escalated(first)) == sorted(escalated(again))

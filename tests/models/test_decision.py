@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.decision import decide
-from models.decision_terms import Budgets, Costs, Policy, Route, expected_escalation, likeness
+from models.decision_terms import Budgets, Costs, Policy, Route
 from models.hardness.record import (
     Deficit,
     Entanglement,
@@ -293,21 +293,3 @@ def test_every_decision_gives_a_reason_and_survives_json(
 def test_impossible_costs_are_refused(broken: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"not negative|probability"):
         dataclasses.replace(CHEAP, **broken)
-
-
-SHARES = st.floats(1e-6, 1.0)
-
-
-@given(share=SHARES, other=SHARES)
-def test_jobs_on_sets_of_one_size_are_alike_and_others_less(share: float, other: float) -> None:
-    assert likeness(share, share) == 1.0
-    assert 0 < likeness(share, other) == likeness(other, share) <= 1
-    assert likeness(share, 2 * share) == pytest.approx(0.5)
-
-
-def test_escalations_start_at_one_half_and_follow_the_history() -> None:
-    assert expected_escalation(0, 0) == 0.5
-    assert expected_escalation(0, 98) == 0.01
-    assert expected_escalation(0.5, 1.0) == 0.5
-    with pytest.raises(ValueError, match="impossible"):
-        expected_escalation(2, 1)

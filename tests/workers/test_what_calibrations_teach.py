@@ -35,10 +35,10 @@ from workers.desk import Assignment, Desk
 from workers.station import Station
 
 
-def hardness(*, stratum: float = 0.1, rule: str = "matched") -> Hardness:
+def hardness(*, stratum: float = 0.1, rule: str = "matched", size: float = 0.01) -> Hardness:
     usual = make_hardness(deficit=make_deficit(1.0, rule=rule, spread=None, exposed=None))
     record = asdict(usual)
-    record["shares"]["strata"] = {"3": stratum}
+    record["shares"] |= {"strata": {"3": stratum}, "total": size}
     return Hardness.of(record)
 
 
@@ -110,9 +110,7 @@ def test_the_end_is_entered_with_what_was_learnt_and_what_was_destroyed(station:
             "stratum_share": 0.2,
             "memorized_share": None,
             "exposed_share": None,
-            "unlearn_share": pytest.approx(0.2),
-            "trials": 4,
-            "escalated": 0,
+            "precedents": [{"share": 0.01, "escalated": False, "unlearn": pytest.approx(0.2)}] * 4,
         }
 
 
@@ -122,11 +120,14 @@ def test_the_next_decision_uses_it_and_says_where_every_number_is_from(station: 
     with transaction(station.sessions) as session:
         easy = decided(session, dry_run(session), assessed(), now=NOW)
         skewed = decided(session, dry_run(session), assessed(stratum=0.3), now=NOW)
+        larger = decided(session, dry_run(session), assessed(size=0.04), now=NOW)
 
     assert (easy["numbers"]["cost_unlearn"], easy["numbers"]["p_escalate"]) == (
         pytest.approx(20.0),
         pytest.approx(1 / 6),
     )
+    # Trials on forget sets of a quarter of the size say a quarter as much.
+    assert larger["numbers"]["p_escalate"] == pytest.approx(1 / 3)
     assert easy["route"] == "hamu"
     assert skewed["route"] == "retrain"
     assert "Stratum 3 would lose 30%" in skewed["reasons"][0]

@@ -7,10 +7,8 @@ from sqlalchemy.orm import Session
 
 from app.ledger import batching
 from app.ledger.tables import Job
-from models.decision_terms import Route
 from tests import factories
 from tests.reports import stages
-from workers import costs
 
 
 def escalated(session: Session) -> Job:
@@ -63,18 +61,6 @@ def test_a_job_on_a_set_of_another_size_says_less(session: Session, times: float
 
     assert decision["numbers"]["p_escalate"] == pytest.approx((0.1 + 1) / (0.1 + 2))
     assert decision["sources"]["numbers"]["p_escalate"] == "earlier jobs"
-
-
-def test_what_unlearning_takes_is_told_by_jobs_of_the_size() -> None:
-    runs = [
-        {"seconds": 10.0, "retrain_seconds": 100.0, "likeness": 1.0},
-        {"seconds": 60.0, "retrain_seconds": 100.0, "likeness": 0.25},
-    ]
-
-    share, source = costs.unlearn_share(runs, None, Route.HAMU)
-
-    assert share == pytest.approx((0.1 + 0.25 * 0.6) / 1.25)
-    assert source == "earlier jobs"
 
 
 def test_a_job_that_had_nothing_to_do_teaches_nothing_and_stops_nothing(session: Session) -> None:
