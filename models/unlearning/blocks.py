@@ -1,10 +1,12 @@
-"""All movable weights, and both gradients, in flat buffers: a step is a few operations, not a loop.
+"""All movable weights in one flat buffer, and both gradients beside it: a step is a few operations.
 
 A block is one parameter tensor. Each is padded with zeros to whole chunks, so that sums per block
 are sums of rows, coefficients per block are one column, and ranks of a team can own rows.
+Gradients are copied into a flat buffer of their own, but for large ones on a CPU: going through
+memory once more costs more there than a few operations for each of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -15,11 +17,8 @@ from torch import Tensor
 
 from models.diverged import Diverged
 from models.unlearning.hamu_step import Floats
+from models.unlearning.pieces import CHUNK, Piece, Span, in_place, rows_of, spans_of
 from models.unlearning.team import ALONE, Team, add_up, collect, sum_of_parts
-
-# Inner products are summed in the gradients' precision within a chunk, in float64 across chunks.
-# 256 products lose about as much to rounding as each of them did when it was formed.
-CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,11 @@ class Blocks:
     `weights`: `[chunks, CHUNK]`, the weights that are moved. Parameters that can lie in it do so
     until `let_go`; the `others`, of less precision or not contiguous, are copied from it.
     `own_weights`: the rows of it that this rank moves: all of them in a team of one.
-    `slopes`: `[2, chunks, CHUNK]`, retain and forget gradient of this rank's part of the batches.
+    `slopes`: `[2, packed chunks, CHUNK]`, retain and forget gradient of this rank's part of the
+    batches, as far as they are copied; `packed` says of which parameters.
     `own_slopes`: `[2, own chunks, CHUNK]`, the gradients of the whole batches where they are owned.
-    `scratch`: `[own chunks, CHUNK]`, room for what is not kept: pages are dearer than arithmetic.
+    `pieces`: both gradients since they were `put`, in the order of `spans`.
+    `scratch`: `[chunks of a piece, CHUNK]`, for what is not kept: pages are dearer than arithmetic.
     `owners`: `[own chunks]`, the block of each own row; `starts`: where a new one begins.
     `size`: how many numbers there are without padding.
     """
@@ -43,6 +44,9 @@ class Blocks:
     own_weights: Tensor
     slopes: Tensor
     own_slopes: Tensor
+    packed: list[bool]
+    spans: list[Span]
+    pieces: list[Piece]
     scratch: Tensor
     owners: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -67,11 +71,18 @@ def lay_out(parameters: list[Tensor], *, team: Team = ALONE) -> Blocks:
     wide = any(parameter.dtype == torch.float64 for parameter in parameters)
     dtype = torch.float64 if wide else torch.float32
     weights = torch.zeros((rows, CHUNK), dtype=dtype, device=parameters[0].device)
-    slopes = weights.new_zeros((2, rows, CHUNK))
-    views = [_views(buffer, parameters, counts) for buffer in (weights, *slopes)]
+    weight_views = _views(weights, parameters, counts)
     apart = [p.dtype != dtype or not p.is_contiguous() for p in parameters]
+    tiled = team.size == 1 and weights.device.type == "cpu"
+    packed = [not (tiled and in_place(parameter, dtype)) for parameter in parameters]
+    few = list(compress(counts, packed))
+    slopes = weights.new_zeros((2, sum(few) if tiled else rows, CHUNK))
+    retain_views, forget_views = (
+        _views(buffer, list(compress(parameters, packed)), few) for buffer in slopes
+    )
     share = rows // team.size
     own = slice(team.rank * share, (team.rank + 1) * share)
+    spans = spans_of(counts, packed) if tiled else [Span(slice(0, share), slice(0, share), None)]
     # Rows of padding at the end belong to the last block: they are zero and add nothing to it.
     owners = np.append(np.repeat(np.arange(len(sizes)), counts), [len(sizes) - 1] * rows)[:rows][
         own
@@ -79,22 +90,25 @@ def lay_out(parameters: list[Tensor], *, team: Team = ALONE) -> Blocks:
     blocks = Blocks(
         parameters=parameters,
         others=list(compress(parameters, apart)),
-        other_views=list(compress(views[0], apart)),
+        other_views=list(compress(weight_views, apart)),
         weights=weights,
         own_weights=weights[own],
         slopes=slopes,
         own_slopes=slopes if team.size == 1 else torch.zeros_like(slopes[:, own]),
-        scratch=torch.zeros_like(weights[own]),
+        packed=packed,
+        spans=spans,
+        pieces=[],
+        scratch=weights.new_zeros((max(s.rows.stop - s.rows.start for s in spans), CHUNK)),
         owners=owners,
         starts=np.flatnonzero(np.diff(owners, prepend=-1)),
         size=sum(sizes),
-        weight_views=views[0],
-        retain_views=views[1],
-        forget_views=views[2],
+        weight_views=weight_views,
+        retain_views=retain_views,
+        forget_views=forget_views,
         team=team,
     )
     fill(blocks.weight_views, [parameter.detach() for parameter in parameters])
-    for parameter, view, copied in zip(parameters, views[0], apart, strict=True):
+    for parameter, view, copied in zip(parameters, weight_views, apart, strict=True):
         if not copied:
             parameter.data = view
     return blocks
@@ -109,20 +123,41 @@ def let_go(blocks: Blocks) -> None:
 @torch.no_grad()
 def fill(views: list[Tensor], parts: Sequence[Tensor]) -> None:
     """Copy tensors to their places in a buffer."""
-    torch._foreach_copy_(views, list(parts))
+    if views:
+        torch._foreach_copy_(views, list(parts))
 
 
-def sum_slopes(blocks: Blocks) -> None:
-    """From gradients of parts of the batches to those of the whole, where this rank owns them."""
+def put(blocks: Blocks, retain: Sequence[Tensor], forget: Sequence[Tensor]) -> None:
+    """Take over both gradients, of this rank's part of the batches; they are changed from now on.
+
+    What lies in `own_slopes` then is of the whole batches, as far as this rank owns it.
+    """
+    for views, parts in ((blocks.retain_views, retain), (blocks.forget_views, forget)):
+        fill(views, list(compress(parts, blocks.packed)))
     for part, own in zip(blocks.slopes, blocks.own_slopes, strict=True):
         sum_of_parts(blocks.team, part, own)
+    sources: dict[int | None, Iterable[Tensor]] = {
+        place: [rows_of(parts, place) for parts in (retain, forget)]
+        for place, copied in enumerate(blocks.packed)
+        if not copied
+    }
+    sources[None] = blocks.own_slopes
+    blocks.pieces[:] = [
+        Piece(span.rows, *(source[span.part] for source in sources[span.parameter]))
+        for span in blocks.spans
+    ]
 
 
 def triples(blocks: Blocks) -> Floats:
     """`[ℓ, 3]` float64: g_r·g_r, g_f·g_f and g_r·g_f of each block; `Diverged` if not finite."""
-    norms = torch.linalg.vector_norm(blocks.own_slopes, dim=-1)
-    inner = torch.mul(*blocks.own_slopes, out=blocks.scratch).sum(dim=-1)
-    rows = torch.cat([norms, inner[None]]).cpu().numpy().astype(np.float64)
+    sums_of_rows = blocks.weights.new_empty((3, len(blocks.own_weights)))
+    for piece in blocks.pieces:
+        norms_retain, norms_forget, inner = sums_of_rows[:, piece.rows]
+        torch.linalg.vector_norm(piece.retain, dim=-1, out=norms_retain)
+        torch.linalg.vector_norm(piece.forget, dim=-1, out=norms_forget)
+        products = torch.mul(piece.retain, piece.forget, out=blocks.scratch[: len(inner)])
+        torch.sum(products, dim=-1, out=inner)
+    rows = sums_of_rows.cpu().numpy().astype(np.float64)
     rows[:2] **= 2
     sums = np.zeros((len(blocks.parameters), 3))
     sums[blocks.owners[blocks.starts]] = np.add.reduceat(rows, blocks.starts, axis=1).T
@@ -138,18 +173,19 @@ def triples(blocks: Blocks) -> Floats:
 def move(
     blocks: Blocks, *, by_retain: Floats, by_forget: Floats, root: Tensor | None = None
 ) -> None:
-    """w += α·g_r + β·g_f per block, with the gradients as they lie in `own_slopes`.
+    """w += α·g_r + β·g_f per block. The gradients are spent by it.
 
     `root`: M^-½, `[own chunks, CHUNK]`, by which they were scaled and the step is scaled again.
     """
     columns = torch.from_numpy(np.stack([by_retain, by_forget])[:, blocks.owners, None])
     columns = columns.to(blocks.own_slopes)
-    if root is None:
-        for slope, column in zip(blocks.own_slopes, columns, strict=True):
-            blocks.own_weights.addcmul_(slope, column)
-    else:
-        step = torch.mul(blocks.own_slopes[0], columns[0], out=blocks.scratch)
-        blocks.own_weights.addcmul_(step.addcmul_(blocks.own_slopes[1], columns[1]), root)
+    for piece in blocks.pieces:
+        weights, (of_retain, of_forget) = blocks.own_weights[piece.rows], columns[:, piece.rows]
+        if root is None:
+            weights.addcmul_(piece.retain, of_retain).addcmul_(piece.forget, of_forget)
+        else:
+            step = torch.mul(piece.retain, of_retain, out=blocks.scratch[: len(weights)])
+            weights.addcmul_(step.addcmul_(piece.forget, of_forget), root[piece.rows])
     if blocks.team.size > 1:
         collect(blocks.team, blocks.own_weights.clone(), blocks.weights)
     publish(blocks)

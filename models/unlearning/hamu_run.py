@@ -149,14 +149,16 @@ def due_now(goal: Goal, now: Standing) -> float:
 
 
 def _slopes(run: Run, kept: Tensor, losses: Tensor, rows: Tensor) -> Tensor | None:
-    """Put both gradients in their buffer, scaled by M^-½, which is returned."""
+    """Put both gradients beside the weights, scaled by M^-½, which is returned."""
     parameters, autocast = run.blocks.parameters, run.autocast
     targets = run.goal.targets[part(run.team, rows).to(losses.device)]
     assert run.last is not None
     debt = brought_down(run.goal, losses, targets, before=run.last, count=len(rows))
-    flat.fill(run.blocks.retain_views, gradient(kept, parameters, autocast=autocast))
-    flat.fill(run.blocks.forget_views, gradient(-debt, parameters, autocast=autocast))
-    flat.sum_slopes(run.blocks)
+    flat.put(
+        run.blocks,
+        gradient(kept, parameters, autocast=autocast),
+        gradient(-debt, parameters, autocast=autocast),
+    )
     return precondition(run.blocks, run.curvature)
 
 

@@ -59,13 +59,18 @@ def precondition(blocks: Blocks, curvature: Curvature) -> Tensor | None:
     if curvature.metric is Metric.PLAIN:
         return None
     curvature.weight = 1 - curvature.decay * (1 - curvature.weight)
-    seen = torch.mul(blocks.own_slopes[0], blocks.own_slopes[0], out=blocks.scratch)
     # In this proportion it is at every step the mean of what was seen, without bias to nought.
-    v = curvature.mean_square.lerp_(seen, (1 - curvature.decay) / curvature.weight)
-    diagonal = torch.sqrt(v, out=curvature.root) if curvature.metric is Metric.ADAM else v
+    new = (1 - curvature.decay) / curvature.weight
+    v, root = curvature.mean_square, curvature.root
+    for piece in blocks.pieces:
+        room = blocks.scratch[: len(piece.retain)]
+        v[piece.rows].lerp_(torch.mul(piece.retain, piece.retain, out=room), new)
+    diagonal = torch.sqrt(v, out=root) if curvature.metric is Metric.ADAM else v
     mean = add_up(blocks.team, diagonal.sum()) / blocks.size
     # A retain set without any gradient says nothing about the metric, and must not divide by it.
     damping = torch.where(mean > 0, DAMPING * mean, 1.0)
-    root = torch.add(diagonal, damping, out=curvature.root).rsqrt_()
-    blocks.own_slopes.mul_(root)
+    for piece in blocks.pieces:
+        rows = torch.add(diagonal[piece.rows], damping, out=root[piece.rows]).rsqrt_()
+        piece.retain.mul_(rows)
+        piece.forget.mul_(rows)
     return root

@@ -1,20 +1,18 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from models.diverged import Diverged
-from models.unlearning.blocks import Blocks, fill, lay_out, let_go, move, triples
+from models.unlearning.blocks import Blocks, lay_out, let_go, move, put, triples
 from models.unlearning.hamu_step import capacity, plan
 from models.unlearning.metric import Metric, curvature_of, precondition
+from models.unlearning.pieces import CHUNK, TILE
 
-SHAPES: list[tuple[int, ...]] = [
-    (3, 5),
-    (),
-    (300,),
-    (2, 16, 16),
-    (7,),
-]  # less than a chunk, one number, across chunks
+# Less than a chunk, one number, across chunks; then one that is used where it is, in two pieces.
+SHAPES: list[tuple[int, ...]] = [(3, 5), (), (300,), (2, 16, 16), (TILE + 3, CHUNK), (7,)]
 
 
 def tensors(seed: int, shapes: list[tuple[int, ...]] = SHAPES) -> list[Tensor]:
@@ -28,9 +26,26 @@ def filled(
     """Weights, and a retain and a forget gradient for them."""
     blocks, retain, forget = (lay_out(tensors(0, shapes)), tensors(1, shapes), tensors(2, shapes))
     forget = [own + 0.5 * other for own, other in zip(forget, retain, strict=True)]
-    fill(blocks.retain_views, retain)
-    fill(blocks.forget_views, forget)
+    put(blocks, *([part.clone() for part in parts] for parts in (retain, forget)))
     return blocks, retain, forget
+
+
+def as_tensors(blocks: Blocks, rows: Tensor) -> list[Tensor]:
+    """What lies in rows like those of the weights, one tensor for each parameter."""
+    before = blocks.weights.clone()
+    blocks.weights.copy_(rows)
+    found = [view.clone() for view in blocks.weight_views]
+    blocks.weights.copy_(before)
+    return found
+
+
+def gradients(blocks: Blocks) -> tuple[list[Tensor], list[Tensor]]:
+    """Both, as they are now."""
+    retain, forget = (
+        torch.cat([getattr(piece, name) for piece in blocks.pieces])
+        for name in ("retain", "forget")
+    )
+    return as_tensors(blocks, retain), as_tensors(blocks, forget)
 
 
 def inner(left: list[Tensor], right: list[Tensor]) -> float:
@@ -49,7 +64,7 @@ def test_triples_are_the_inner_products_of_each_tensor() -> None:
 
 def test_weights_move_by_each_blocks_own_coefficients() -> None:
     blocks, retain, forget = filled()
-    by_retain, by_forget = np.linspace(-1, 0, 5), np.linspace(0, 2, 5)
+    by_retain, by_forget = np.linspace(-1, 0, len(SHAPES)), np.linspace(0, 2, len(SHAPES))
 
     move(blocks, by_retain=by_retain, by_forget=by_forget)
 
@@ -61,9 +76,9 @@ def test_weights_move_by_each_blocks_own_coefficients() -> None:
 def test_half_precision_weights_remember_steps_too_small_for_them() -> None:
     parameter = torch.ones(4, dtype=torch.bfloat16)
     blocks = lay_out([parameter])
-    fill(blocks.retain_views, [torch.ones(4)])
 
     for _ in range(64):  # each is an eighth of the distance to the next number up
+        put(blocks, [torch.ones(4)], [torch.zeros(4)])
         move(blocks, by_retain=np.array([2.0**-10]), by_forget=np.zeros(1))
 
     assert parameter.tolist() == [1 + 2.0**-4] * 4
@@ -72,7 +87,7 @@ def test_half_precision_weights_remember_steps_too_small_for_them() -> None:
 def test_a_parameter_in_another_memory_layout_keeps_it_and_moves() -> None:
     parameter = torch.ones(2, 3, 4, 4).to(memory_format=torch.channels_last)
     blocks = lay_out([parameter])
-    fill(blocks.retain_views, [torch.ones(2, 3, 4, 4)])
+    put(blocks, [torch.ones(2, 3, 4, 4)], [torch.zeros(2, 3, 4, 4)])
 
     move(blocks, by_retain=np.array([-0.5]), by_forget=np.zeros(1))
 
@@ -93,9 +108,40 @@ def test_parameters_that_are_let_go_have_memory_of_their_own() -> None:
         assert parameter.untyped_storage().nbytes() == parameter.nbytes
 
 
-def test_a_gradient_that_is_not_a_number_is_found_wherever_it_is() -> None:
-    blocks, _, _ = filled()
-    blocks.forget_views[3][1, 2, 3] = torch.nan
+def test_a_large_gradient_is_used_where_it_is_and_small_ones_are_copied_together() -> None:
+    blocks = lay_out(tensors(0))
+    retain, forget = tensors(1), tensors(2)
+
+    put(blocks, retain, forget)
+
+    bounds = [0, 6, 6 + TILE, 9 + TILE, 10 + TILE]
+    assert [piece.rows for piece in blocks.pieces] == [slice(*pair) for pair in pairwise(bounds)]
+    assert blocks.pieces[1].retain.data_ptr() == retain[4].data_ptr()
+    assert blocks.pieces[1].forget.data_ptr() == forget[4].data_ptr()
+    assert blocks.slopes.shape == (2, 7, CHUNK)
+
+
+def test_a_gradient_that_two_parameters_share_is_scaled_once_for_each() -> None:
+    shapes: list[tuple[int, ...]] = [(TILE, CHUNK)] * 2
+    blocks, (own, other) = lay_out(tensors(0, shapes)), tensors(1, shapes)
+    shared = own.clone()
+    put(blocks, [shared, shared], [other, other.t().contiguous().t()])
+
+    root = precondition(blocks, curvature_of(blocks, Metric.ADAM, decay=0.9))
+
+    assert root is not None
+    roots, (retain, forget) = as_tensors(blocks, root), gradients(blocks)
+    for place in range(2):
+        torch.testing.assert_close(retain[place], own * roots[place])
+        torch.testing.assert_close(forget[place], tensors(1, shapes)[1] * roots[place])
+
+
+@pytest.mark.parametrize("place", [3, 4])
+def test_a_gradient_that_is_not_a_number_is_found_wherever_it_is(place: int) -> None:
+    blocks = lay_out(tensors(0))
+    retain, forget = tensors(1), tensors(2)
+    forget[place].view(-1)[100] = torch.nan
+    put(blocks, retain, forget)
 
     with pytest.raises(Diverged, match="gradient is not finite"):
         triples(blocks)
@@ -124,10 +170,7 @@ def test_quota_and_radius_hold_exactly_in_every_metric(metric: Metric) -> None:
     assert inner(retain, step) == pytest.approx(made.retain_change, rel=1e-4)
     assert made.forget_gain == pytest.approx(0.6 * 0.1 * made.capacity, rel=1e-6)
     if root is not None:
-        inverse_root = blocks.weights.clone()
-        blocks.weights.copy_(root)
-        roots = [view.clone() for view in blocks.weight_views]
-        blocks.weights.copy_(inverse_root)
+        roots = as_tensors(blocks, root)
         scaled_step = [d / r for d, r in zip(step, roots, strict=True)]
         scaled_slope = [g * r for g, r in zip(retain, roots, strict=True)]
         assert inner(scaled_step, scaled_step) == pytest.approx(
@@ -144,16 +187,17 @@ def test_adams_metric_is_the_root_of_the_mean_square_and_fishers_the_mean_square
         assert root is not None
         mean = float(sum(g.abs().pow(power).sum() for g in retain)) / blocks.size
         expected = [g * (g.abs().pow(power) + 0.01 * mean).rsqrt() for g in retain]
-        for view, scaled in zip(blocks.retain_views, expected, strict=True):
-            torch.testing.assert_close(view, scaled)
+        for found, scaled in zip(gradients(blocks)[0], expected, strict=True):
+            torch.testing.assert_close(found, scaled)
 
 
 def test_a_retain_set_without_a_gradient_leaves_the_metric_finite() -> None:
     blocks, _, forget = filled()
-    blocks.slopes[0].zero_()
+    for piece in blocks.pieces:
+        piece.retain.zero_()
 
     precondition(blocks, curvature_of(blocks, Metric.ADAM, decay=0.9))
 
     assert capacity(triples(blocks)) == 0.0
-    for view, own in zip(blocks.forget_views, forget, strict=True):
-        assert torch.equal(view, own)
+    for found, own in zip(gradients(blocks)[1], forget, strict=True):
+        assert torch.equal(found, own)
