@@ -25,10 +25,10 @@ demo: $(READY) ## Train, ask to be forgotten, forget, audit: the whole story on 
 up: $(READY) ## Run the service here until Ctrl-C; data in .lacuna
 	$(BIN)/lacuna up
 
-# One process more than there are cores, four at most: stacks wait for leases and clocks. Each computes
+# Two processes more than there are cores, four at most: stacks wait for leases and clocks. Each computes
 # in one thread: where threads have to wait for a core, those that wait for them spin meanwhile.
 TEST = OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile --no-loadscope-reorder \
-    --numprocesses "$$($(BIN)/python -c 'import os; print(min(4, 1 + os.cpu_count()))')"
+    --numprocesses "$$($(BIN)/python -c 'import os; print(min(4, 2 + os.cpu_count()))')"
 
 test: $(READY) ## Run all tests, with real servers
 	$(TEST)

@@ -43,10 +43,39 @@ def gradient(
     value: Tensor, parameters: list[Tensor], *, autocast: torch.dtype | None = None
 ) -> list[Tensor]:
     """∇value, one tensor per parameter; zeros for those the value does not depend on."""
-    scale = LOSS_SCALE.get(autocast, 1.0) if autocast is not None else 1.0
-    scaled = value if scale == 1.0 else value * scale
-    parts = torch.autograd.grad(scaled, parameters, allow_unused=True, materialize_grads=True)
-    return list(parts if scale == 1.0 else torch._foreach_div(list(parts), scale))
+    scale = _scale(autocast)
+    parts = torch.autograd.grad(
+        _times(value, scale), parameters, allow_unused=True, materialize_grads=True
+    )
+    return _unscaled(list(parts), scale)
+
+
+def own_gradient(
+    value: Tensor, parameters: list[Tensor], *, autocast: torch.dtype | None = None
+) -> list[Tensor]:
+    """The same, in memory that nothing else has, so that it may be changed in place.
+
+    That is what a backward pass leaves in `.grad`: what goes to two parameters, or what an
+    operation keeps for itself, is copied there.
+    """
+    scale = _scale(autocast)
+    _times(value, scale).backward(inputs=parameters)
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    return _unscaled(parts, scale)
+
+
+def _scale(autocast: torch.dtype | None) -> float:
+    return 1.0 if autocast is None else LOSS_SCALE.get(autocast, 1.0)
+
+
+def _times(value: Tensor, scale: float) -> Tensor:
+    return value if scale == 1.0 else value * scale
+
+
+def _unscaled(parts: list[Tensor], scale: float) -> list[Tensor]:
+    return parts if scale == 1.0 else list(torch._foreach_div(parts, scale))
 
 
 def saved(parameters: list[Tensor]) -> list[Tensor]:

@@ -12,7 +12,7 @@ from models.progress import Progress
 from models.training import evaluate
 from models.unlearning import blocks as flat
 from models.unlearning.contract import Stop
-from models.unlearning.gradients import gradient
+from models.unlearning.gradients import own_gradient
 from models.unlearning.hamu_pace import next_plan
 from models.unlearning.hamu_state import COLUMNS, Course, Run
 from models.unlearning.hamu_step import (
@@ -156,8 +156,8 @@ def _slopes(run: Run, kept: Tensor, losses: Tensor, rows: Tensor) -> Tensor | No
     debt = brought_down(run.goal, losses, targets, before=run.last, count=len(rows))
     flat.put(
         run.blocks,
-        gradient(kept, parameters, autocast=autocast),
-        gradient(-debt, parameters, autocast=autocast),
+        own_gradient(kept, parameters, autocast=autocast),
+        own_gradient(-debt, parameters, autocast=autocast),
     )
     return precondition(run.blocks, run.curvature)
 

@@ -115,7 +115,7 @@ class Rig:
         deadline = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < deadline, f"waited in vain; see {self.folder}/logs"
-            time.sleep(0.1)
+            time.sleep(0.25)
         return found
 
     def process(self, name: str) -> psutil.Process:

@@ -66,7 +66,7 @@ class Stack:
         deadline = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.3)
+            time.sleep(0.5)  # to look costs the core that is waited for
         return found
 
     def get(self, path: str) -> Any:
