@@ -187,5 +187,5 @@ def taught(known: dict[str, Any] | None) -> Iterator[str]:
         yield f"  {name:<16} {'the default' if value is None else f'{value:.3g}'}"
     every = known["precedents"]
     if took := [one["unlearn"] for one in every if one["unlearn"] is not None]:
-        yield f"  {'cost':<16} {fmean(took):.3g} of a retrain, in the mean of {len(took)} trials"
+        yield f"  {'cost':<16} {fmean(took):.3g} of a retrain"
     yield f"  {'escalated':<16} {sum(one['escalated'] for one in every)} of {len(every)}"

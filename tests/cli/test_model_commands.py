@@ -106,7 +106,7 @@ def test_a_calibration_is_followed_to_its_end_and_shown(monkeypatch: pytest.Monk
     assert row == ["5%", "memorized", "20", "90%", "25%", "pass", "0.15", "+0.100", "-0.020"]
     assert "stratum_share    0.1" in done.stdout
     assert "memorized_share  the default" in done.stdout
-    assert "cost             0.2 of a retrain, in the mean of 2 trials" in done.stdout
+    assert "cost             0.2 of a retrain" in done.stdout
     assert "escalated        1 of 2" in done.stdout
 
 
