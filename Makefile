@@ -27,7 +27,7 @@ up: $(READY) ## Run the service here until Ctrl-C; data in .lacuna
 
 # Two processes more than there are cores, four at most: stacks wait for leases and clocks. Each computes
 # in one thread: where threads have to wait for a core, those that wait for them spin meanwhile.
-# They may keep what they compile: some two hundred processes would compile the same files again.
+# They may keep what they compile, or every process that they start would compile the same files again.
 TEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile --no-loadscope-reorder \
     --numprocesses "$$($(BIN)/python -c 'import os; print(min(4, 2 + os.cpu_count()))')"
 

@@ -28,12 +28,16 @@ def likeness(share: float, other: float) -> float:
     return min(share, other) / max(share, other)
 
 
+def timed(precedents: Sequence[Precedent]) -> list[tuple[float, float]]:
+    """What unlearning took, as far as anybody knows, and for which share of the training set."""
+    return [(one.unlearn, one.share) for one in precedents if one.unlearn is not None]
+
+
 def unlearn_share(precedents: Sequence[Precedent], share: float) -> float | None:
     """Of a retrain's time, for forgetting this share of the training set; None if nobody knows."""
-    timed = [(one.unlearn, one.share) for one in precedents if one.unlearn is not None]
-    if not timed:
+    if not (known := timed(precedents)):
         return None
-    return fmean([unlearn for unlearn, _ in timed], [likeness(of, share) for _, of in timed])
+    return fmean([unlearn for unlearn, _ in known], [likeness(of, share) for _, of in known])
 
 
 def expected_escalation(precedents: Sequence[Precedent], share: float) -> float:

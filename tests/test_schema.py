@@ -1,3 +1,4 @@
+import json
 from hashlib import sha256
 from unittest.mock import ANY
 
@@ -10,6 +11,7 @@ from app.bitmap import Bitmap
 from app.db import Base, connect
 from app.ledger import tables
 from app.schema import configured, is_current, upgrade
+from models.calibration import Calibration
 
 OURS = (
     "SELECT count(*) FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace"
@@ -144,6 +146,40 @@ SHREDDED = (
     "INSERT INTO ledger_payloads (entry_id, salt, payload)"
     """ SELECT id, '', '{"forget": 7}' FROM ledger_entries""",
 )
+
+
+def test_thresholds_of_an_older_calibration_are_kept_and_its_trials_are_asked_again(
+    fresh_database: str,
+) -> None:
+    command.downgrade(configured(fresh_database), "0019")
+    engine = connect(fresh_database)
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(CALIBRATED), {"taught": json.dumps(EARLIER_TAUGHT)})
+
+    upgrade(fresh_database)
+
+    with engine.connect() as connection:
+        taught = connection.execute(text("SELECT taught FROM calibrations")).scalar_one()
+    engine.dispose()
+    found = Calibration.of(taught)
+    assert (found.stratum_share, found.precedents) == (0.2, ())
+    assert found.record().keys() == taught.keys()
+
+
+CALIBRATED = (
+    "INSERT INTO calibrations (model_id, job_id, method, taught, made_at)"
+    " VALUES (gen_random_uuid(), gen_random_uuid(), 'hamu', :taught, now())"
+)
+EARLIER_TAUGHT = {
+    "rule": "matched",
+    "stratum_share": 0.2,
+    "memorized_share": None,
+    "exposed_share": None,
+    "unlearn_share": 0.1,
+    "trials": 4,
+    "escalated": 1,
+}
 
 
 def test_an_upgrade_of_a_current_database_changes_nothing(fresh_database: str) -> None:

@@ -19,7 +19,7 @@ from models.calibration import Calibration
 from models.decision_terms import Budgets, Costs, Route
 from models.decision_terms import Policy as Choices
 from models.hardness.record import TargetRule
-from models.precedents import Precedent, expected_escalation, unlearn_share
+from models.precedents import Precedent, expected_escalation, timed, unlearn_share
 
 # Before any job of a model has been measured: the typical share of a retrain's cost that unlearning
 # is to take. The benchmark has 0.04 (careers) to 0.25 (Omniglot) on sets of up to 5 %; the model's
@@ -78,20 +78,14 @@ def priced(
     """
     retrain = float(assessed["retrain_seconds"])
     size = assessed["hardness"]["shares"]["total"]
-    runs = [
-        run
-        for job in past
-        if job.hardness and job.hardness["deficit"]["rule"] == rule
-        for run in runs_of(job, method)
-    ]
+    runs = [run for job in past for run in runs_of(job, method, rule)]
     trials = () if known is None else known.precedents
     precedents = [*runs, *trials]
-    share = unlearn_share(precedents, size)
     audit, audit_from = audit_seconds(past, assessed)
     return Priced(
         Costs(
             retrain=retrain,
-            unlearn=retrain * (unmeasured_share(method) if share is None else share),
+            unlearn=retrain * expected_share(precedents, size, method),
             audit=audit,
             assess=float(assessed["hardness"]["seconds"]),
             p_escalate=expected_escalation(precedents, size),
@@ -104,21 +98,18 @@ def priced(
     )
 
 
-def timed(precedents: Sequence[Precedent]) -> list[Precedent]:
-    """Those that say what unlearning takes."""
-    return [one for one in precedents if one.unlearn is not None]
-
-
-def source(runs: Sequence[Precedent], trials: Sequence[Precedent]) -> str:
+def source(runs: Sequence[object], trials: Sequence[object]) -> str:
     """Who spoke: the model's jobs, its calibration's trials, both, or nobody yet."""
     if runs and trials:
         return Source.BOTH
     return Source.JOBS if runs else Source.CALIBRATION if trials else Source.DEFAULT
 
 
-def unmeasured_share(method: Route) -> float:
-    """Of a retrain's time, before anything was measured."""
-    return calibrations.SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
+def expected_share(precedents: Sequence[Precedent], size: float, method: Route) -> float:
+    """Of a retrain's time, for forgetting a set of this size; what is typical until it is known."""
+    typical = calibrations.SHARE_OF_RUM if method is Route.RUM else UNMEASURED_SHARE
+    known = unlearn_share(precedents, size)
+    return typical if known is None else known
 
 
 def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float, str]:
@@ -127,13 +118,15 @@ def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float,
     return (mean(audits), Source.JOBS) if audits else (assessed["audit_seconds"], Source.MEASURED)
 
 
-def runs_of(job: Job, method: Route) -> list[Precedent]:
-    """A job's runs by a method: the one that was published, and those that an audit sent back.
+def runs_of(job: Job, method: Route, rule: TargetRule) -> list[Precedent]:
+    """A job's runs so made and aimed: the one that was published, and those that were sent back.
 
     The route `none` runs nothing. One that diverged or refused left no time, and counts as sent
     back.
     """
     if job.run is None or job.decision is None or job.hardness is None:
+        return []
+    if job.hardness["deficit"]["rule"] != rule:
         return []
     earlier = job.run.get("earlier", [])
     runs = [(run, True) for run in earlier] + [(job.run, False)]

@@ -18,8 +18,8 @@ from benchmarks.unlearning.rows import Row, of
 from models.decision import decide
 from models.decision_terms import Budgets, Costs, Route
 from models.hardness.record import Hardness
-from models.precedents import Precedent, expected_escalation, unlearn_share
-from workers.costs import choices, unmeasured_share
+from models.precedents import Precedent, expected_escalation
+from workers.costs import choices, expected_share
 
 OURS = "hamu, reference targets"
 COUNTED = (Route.NONE, Route.HAMU, Route.RETRAIN)
@@ -92,10 +92,9 @@ def decided(every: list[Job]) -> list[Route]:
             )
             for past in before
         ]
-        share = unlearn_share(runs, size)
         costs = Costs(
             retrain=job.retrain,
-            unlearn=job.retrain * (unmeasured_share(Route.HAMU) if share is None else share),
+            unlearn=job.retrain * expected_share(runs, size, Route.HAMU),
             audit=job.audit,
             assess=job.assess,
             p_escalate=expected_escalation(runs, size),

@@ -2,8 +2,7 @@
 
 A block is one parameter tensor. Each is padded with zeros to whole chunks, so that sums per block
 are sums of rows, coefficients per block are one column, and ranks of a team can own rows.
-Gradients are copied into a flat buffer of their own, but for large ones on a CPU: going through
-memory once more costs more there than a few operations for each of them.
+Where the gradients lie, and why not all are copied together, is said in `pieces.py`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -137,9 +136,9 @@ def put(blocks: Blocks, retain: Sequence[Tensor], forget: Sequence[Tensor]) -> N
     for part, own in zip(blocks.slopes, blocks.own_slopes, strict=True):
         sum_of_parts(blocks.team, part, own)
     sources: dict[int | None, Iterable[Tensor]] = {
-        place: [rows_of(parts, place) for parts in (retain, forget)]
-        for place, copied in enumerate(blocks.packed)
-        if not copied
+        place: [rows_of(parts[place]) for parts in (retain, forget)]
+        for place, packed in enumerate(blocks.packed)
+        if not packed
     }
     sources[None] = blocks.own_slopes
     blocks.pieces[:] = [

@@ -56,7 +56,7 @@ def own_gradient(
     """The same, in memory that nothing else has, so that it may be changed in place.
 
     That is what a backward pass leaves in `.grad`: what goes to two parameters, or what an
-    operation keeps for itself, is copied there.
+    operation keeps for itself, is copied there. For a `working_copy`, which has none before.
     """
     scale = _scale(autocast)
     _times(value, scale).backward(inputs=parameters)

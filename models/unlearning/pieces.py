@@ -6,7 +6,6 @@ pieces there are as long as fits into a core's cache, so that what is computed f
 there. On a GPU, and in a team, all gradients are one piece.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -46,10 +45,10 @@ def in_place(parameter: Tensor, dtype: torch.dtype) -> bool:
     return parameter.dtype == dtype and size >= TILE * CHUNK and size % CHUNK == 0
 
 
-def spans_of(counts: list[int], copied: list[bool]) -> list[Span]:
-    """Of parameters with so many chunks: those that are copied one after another, tile by tile."""
+def spans_of(counts: list[int], packed: list[bool]) -> list[Span]:
+    """Of parameters with so many chunks, tile by tile: the copied ones lie one after another."""
     spans, row, place = list[Span](), 0, 0
-    for alone, group in groupby(range(len(counts)), lambda p: None if copied[p] else p):
+    for alone, group in groupby(range(len(counts)), lambda p: None if packed[p] else p):
         count = sum(counts[parameter] for parameter in group)
         first = place if alone is None else 0
         for done in range(0, count, TILE):
@@ -61,6 +60,6 @@ def spans_of(counts: list[int], copied: list[bool]) -> list[Span]:
     return spans
 
 
-def rows_of(parts: Sequence[Tensor], place: int) -> Tensor:
-    """`[n, CHUNK]`: one of these gradients."""
-    return parts[place].contiguous().view(-1, CHUNK)
+def rows_of(part: Tensor) -> Tensor:
+    """`[n, CHUNK]`: a gradient of whole chunks, in its parameter's order."""
+    return part.contiguous().view(-1, CHUNK)
