@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 from models.recipe import Recipe
 
 GROUP = "lacuna.recipes"
+SHIPPED = "models.recipes."  # where their modules are
 VARIABLE = "LACUNA_RECIPES"
 PROMISED = ("name", "build", "pool", "holdout", "fit", "losses", "scores", "embeddings")
 
@@ -61,6 +63,14 @@ def discover() -> Discovery:
             )
         sources.setdefault(recipe.name, source)
     return Discovery(found=found, broken=broken)
+
+
+def load_shipped() -> None:
+    """Import what ships and all that it needs, which takes a second; what fails is told later."""
+    for entry in entry_points(group=GROUP):
+        if entry.module.startswith(SHIPPED):
+            with suppress(ImportError):
+                entry.load()
 
 
 def declared() -> list[EntryPoint]:

@@ -1,7 +1,8 @@
 """The process in which networks run: commands come in on stdin, progress and results go out.
 
-It is freshly spawned for each claim of a job (CUDA does not survive a fork), knows neither queue
-nor database, and dies with its supervisor: when stdin ends, so does it.
+There is one for each claim of a job, forked from a process that has loaded torch and computed
+nothing (workers/nursery.py). It knows neither queue nor database, and dies with its supervisor:
+when stdin ends, so does it.
 """
 
 import json
@@ -12,15 +13,19 @@ import threading
 import time
 from typing import IO, Any
 
+import numpy as np
 import torch
 
 from app import crashing, tracing
+from models import registry
 from models.diverged import Diverged
+from workers import nursery
 from workers.phases import Bench
 from workers.refusals import refusal
 
 PROGRESS_PAUSE = 0.2  # seconds between two lines of progress
 ORPHANED = 3
+ALONE = "alone"  # this process is no nursery, but a child
 
 
 class Wire:
@@ -58,25 +63,36 @@ def commands() -> queue.Queue[dict[str, Any]]:
     return waiting
 
 
-def leave_a_core() -> None:
-    """Compute on all cores but one, unless OMP_NUM_THREADS says how many.
+def use_cores() -> None:
+    """Compute on as many as OMP_NUM_THREADS says; unless it does, on all but one.
 
     Where a thread has to wait for its core, all others spin until it comes: a training of three
     seconds on two free cores took more than a minute on two that other processes were using too.
     """
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - 1))
+    cores = max(1, len(os.sched_getaffinity(0)) - 1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", cores)))
 
 
-def warm_up() -> None:
-    """Load what torch loads with its first optimizer: seconds that are no training's."""
-    torch.optim.SGD([torch.zeros(1)], lr=1.0)
+def come_to_life() -> None:
+    """Load all that a child needs, then return in each that is asked for.
+
+    CUDA does not survive a fork. Nothing here touches it; should torch do so one day while it is
+    loaded, each child starts afresh instead, which takes seconds.
+    """
+    torch.optim.SGD([torch.zeros(1)], lr=1.0)  # with the first optimizer torch loads another half
+    registry.load_shipped()
+    if ALONE in sys.argv:
+        return
+    nursery.births()
+    if torch.cuda._is_in_bad_fork():
+        again = [sys.executable, "-m", "workers.child", ALONE]
+        os.execv(sys.executable, again)  # noqa: S606  # every word of it is ours
 
 
 def main() -> None:
     """Carry out one phase after the other."""
-    leave_a_core()
-    warm_up()
+    use_cores()
+    np.random.seed()  # or what a recipe draws unseeded would be alike in every child
     wire = Wire()
     bench = Bench(wire.progress)
     waiting = commands()
@@ -97,4 +113,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    come_to_life()
     main()

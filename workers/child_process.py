@@ -3,13 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from app import tracing
+from workers.nursery import Nursery
 
 LAST_WORDS = 4000  # characters of the child's stderr that are kept when it dies
 STATE = ".resume"  # of files in which the child leaves what a later one may go on from
@@ -31,51 +31,40 @@ class ChildFailed(Exception):
 
 
 class Child:
-    """A freshly spawned Python process that runs networks (workers/child.py)."""
+    """A process of its own that runs networks (workers/child.py)."""
 
-    def __init__(self, folder: Path, command: tuple[str, ...] = ("-m", "workers.child")) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         self.stderr = folder / "child.stderr"
         with self.stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                bufsize=1,
-                env=os.environ | tracing.inherited(),
-            )
+            self.process = nursery.bear(stderr.fileno(), os.environ | tracing.inherited())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Let it go; what does not go by itself is killed."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        try:
-            self.process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        with suppress(BrokenPipeError):  # of a command that it did not live to read
+            self.process.stdin.close()
+        self.see_off()
         self.process.stdout.close()
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
+    def see_off(self) -> None:
+        """Wait until it has ended; what does not end by itself is killed."""
+        if not self.process.wait(GRACE):
+            self.kill()
+
     def kill(self) -> None:
         """End it at once, whatever it is doing."""
         self.process.kill()
-        self.process.wait()
 
     def ask(self, phase: str, on_progress: OnProgress, **command: Any) -> dict[str, Any]:
         """Have one phase carried out; returns its result."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         try:
             self.process.stdin.write(json.dumps({"phase": phase, **command}) + "\n")
-            self.process.stdin.flush()
         except BrokenPipeError as error:
             raise ChildDied(self.last_words(phase)) from error
         for line in self.process.stdout:
@@ -90,7 +79,14 @@ class Child:
 
     def last_words(self, phase: str) -> str:
         """How it ended, and the end of what it wrote."""
-        code = self.process.wait()
-        how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+        self.see_off()
         words = self.stderr.read_text(errors="replace")[-LAST_WORDS:].strip()
+        how = ending(self.process.code)
         return f"the child ended in {phase!r} with {how}: {words or 'it said nothing'}"
+
+
+def ending(code: int | None) -> str:
+    """In words, from what `subprocess` calls a return code."""
+    if code is None:
+        return "the process that it was forked from, so nobody knows how"
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -18,6 +18,7 @@ from workers.child_process import Child, ChildDied, ChildFailed
 from workers.desk import Assignment, Desk
 from workers.heart import Heart
 from workers.limits import Limits, OverLimit, Watch
+from workers.nursery import nursery
 from workers.station import Station
 from workers.steps import STEPS
 from workers.work_folders import clear, remove_states, work_folder
@@ -28,13 +29,14 @@ log = structlog.get_logger()
 def run_job(station: Station, job_id: UUID) -> None:
     """Claim the job and work on it; called twice with one id, the second call finds nothing."""
     clear(station)
+    cradle = nursery()  # before the claim: loading torch takes seconds, and no heart beats in them
     assignment = claim(station, job_id)
     if assignment is None:
         return
     log.info("claimed", job=str(job_id), fence=assignment.fence)
     with (
         work_folder(station, job_id, assignment.fence) as folder,
-        Child(folder) as child,
+        Child(folder, cradle) as child,
         Watch(child.pid, Limits.of(station.settings, assignment.kind), child.kill) as watch,
         Heart(station, job_id, assignment.fence, child.kill) as heart,
     ):

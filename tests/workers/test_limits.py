@@ -17,6 +17,7 @@ from app.ledger.states import JobKind, JobState
 from app.ledger.tables import Job
 from tests.factories import NOW, key_of, make_training
 from tests.workers import tiny
+from tests.workers.births import scripted
 from workers import running
 from workers.child_process import Child, ChildDied
 from workers.limits import Limits, Watch, resident
@@ -39,7 +40,7 @@ def test_what_is_over_its_limit_ends_the_attempt_with_the_childs_last_words(
 ) -> None:
     script = f"import sys, time\nsys.stderr.write('here I go')\ninput()\n{does}"
     with (
-        Child(tmp_path, ("-c", script)) as child,
+        Child(tmp_path, scripted(script)) as child,
         Watch(child.pid, limits, child.kill) as watch,
         pytest.raises(ChildDied) as death,
     ):
@@ -56,7 +57,7 @@ def test_what_is_over_its_limit_ends_the_attempt_with_the_childs_last_words(
 def test_a_child_within_its_limits_is_left_alone(tmp_path: Path) -> None:
     script = "import time\ninput()\ntime.sleep(0.6)\nprint('{\"result\": {}}', flush=True)"
     with (
-        Child(tmp_path, ("-c", script)) as child,
+        Child(tmp_path, scripted(script)) as child,
         Watch(child.pid, Limits(LOTS, 60.0), child.kill) as watch,
     ):
         assert child.ask("train", print) == {}
