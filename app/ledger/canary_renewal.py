@@ -21,6 +21,7 @@ def renew(session: Session, job: Job, *, now: datetime) -> bool:
     assert job.parent_version_id is not None
     if session.scalar(select(exists().where(CanaryDeal.job_id == job.id))):
         return False
+    datasets.lock(session, job.model.dataset_id)  # no coin falls for those who are just asking
     known = riders.pool(session, versions.by_id(session, job.parent_version_id))
     if not known.dealt:
         return False  # trained elsewhere, or without canaries: the operator's word

@@ -50,7 +50,12 @@ ACTIVE = [state.value for state in ACTIVE_JOB_STATES]
 
 
 def queue(session: Session, line: Model, *, now: datetime, lot: Random = LOT) -> Job:
-    """Ask for the model's first version; refused once it has one, or while a job is active."""
+    """Ask for the model's first version; refused once it has one, or while a job is active.
+
+    The dataset is locked before the model, as by whoever publishes: no coin falls for samples that
+    somebody is just asking to be forgotten.
+    """
+    datasets.lock(session, line.dataset_id)
     model_lines.lock(session, line.id)
     if (live := versions.live(session, line.id)) is not None:
         raise AlreadyTrained(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from app.errors import NameTaken, UnknownModel
-from app.ledger import entries
+from app.ledger import datasets, entries
 from app.ledger.policy import Policy
 from app.ledger.tables import Dataset, Model
 from app.ledger.uniqueness import or_refuse
@@ -19,7 +19,12 @@ from app.ledger.uniqueness import or_refuse
 def create(
     session: Session, name: str, *, recipe: str, dataset: Dataset, policy: Policy, now: datetime
 ) -> Model:
-    """Register a model that has no version yet."""
+    """Register a model that has no version yet.
+
+    The dataset is locked first: its row is held from here on, and two who hold it must not both
+    want it for themselves when they ask for a first training.
+    """
+    datasets.lock(session, dataset.id)
     line = Model(name=name, recipe=recipe, dataset=dataset, policy=policy.stored(), created_at=now)
     with or_refuse(session, NameTaken(f"a model called {name!r} exists already")):
         session.add(line)

@@ -107,6 +107,17 @@ def test_a_child_without_memory(rig: Rig, table: Table, receiver: Receiver) -> N
     carry_out(rig, table, receiver, "MemoryError in the child, in the middle of a phase", refuse)
 
 
+def test_a_child_whose_nursery_dies(rig: Rig, table: Table, receiver: Receiver) -> None:
+    def orphan(rig: Rig) -> None:
+        """SIGKILL of what it was forked from, SIGCONT"""
+        nursery = psutil.Process(rig.obeyed).parent()
+        assert nursery is not None
+        assert nursery.cmdline()[1:] == ["-m", "workers.child"]
+        nursery.kill()
+
+    stalled(rig, table, receiver, "child.progress", orphan)
+
+
 @pytest.mark.parametrize("hours", [1, -1])
 def test_clocks_that_jump(rig: Rig, table: Table, receiver: Receiver, hours: int) -> None:
     def jump(rig: Rig) -> None:

@@ -14,20 +14,25 @@ from app.db import transaction
 from app.errors import IllegalTransition
 from app.ledger import (
     batching,
+    canaries,
+    canary_renewal,
     datasets,
     first_training,
     identifications,
     jobs,
+    model_lines,
     publishing,
     requests,
     worker_modes,
 )
 from app.ledger.jobs import LeaseLost
 from app.ledger.log_tables import LedgerEntry
-from app.ledger.states import ErasureState, JobState, RequestState
+from app.ledger.policy import Policy
+from app.ledger.states import ErasureState, JobKind, JobState, RequestState
 from app.ledger.tables import DeletionRequest, Erasure, Job, ModelVersion
 from app.ledger.transitions import move
 from app.ledger.worker_tables import Mode
+from tests import coins
 from tests.factories import (
     DAY,
     NOW,
@@ -128,6 +133,74 @@ def test_a_dataset_is_held_where_nothing_trains(sessions: Sessions, background: 
         assert waits(publication)
 
     publication.result(SOON)
+
+
+def test_no_coin_falls_for_somebody_who_is_just_asking(
+    sessions: Sessions, background: Background
+) -> None:
+    with transaction(sessions) as session:
+        line_id = coins.make_line(session, canary_share=1.0).id
+
+    def train(session: Session) -> Bitmap:
+        first_training.queue(session, model_lines.by_id(session, line_id), now=NOW)
+        return canaries.union([row.samples for row in coins.dealt(session)])
+
+    with transaction(sessions) as asking:
+        make_request(asking, "person-00")
+        training = background(train)
+        assert waits(training)
+
+    assert len(training.result(SOON)) == 2 * (len(coins.EVERYBODY) - 1)
+
+
+def test_no_coin_falls_before_a_retrain_for_somebody_who_is_just_asking(
+    sessions: Sessions, background: Background
+) -> None:
+    with transaction(sessions) as session:
+        line = coins.make_line(session, canary_share=0.4)
+        coins.trained(session, line)
+        job_id = coins.batched(session, line, *coins.nobody(session, line)[:1]).id
+        model_lines.change_policy(session, line, {"canary_share": 0.9}, now=NOW)
+        still_asking = coins.nobody(session, line)[1 : -canaries.FEWEST - 4]
+
+    def renew(session: Session) -> Bitmap:
+        assert canary_renewal.renew(session, jobs.get(session, job_id), now=NOW)
+        return canaries.union([row.samples for row in coins.dealt(session)])
+
+    with transaction(sessions) as asking:
+        make_request(asking, *still_asking)
+        renewal = background(renew)
+        assert waits(renewal)
+
+    with transaction(sessions) as session:
+        (dataset,) = datasets.listed(session)
+        assert not renewal.result(SOON) & datasets.tombstones(session, dataset.id)
+
+
+def test_two_models_of_one_dataset_are_made_and_trained_at_once(
+    sessions: Sessions, background: Background
+) -> None:
+    with transaction(sessions) as session:
+        make_dataset(session, people=coins.EVERYBODY)
+
+    def register(name: str, session: Session) -> Job:
+        (dataset,) = datasets.listed(session)
+        policy = Policy(canary_share=0.5)
+        line = model_lines.create(
+            session, name, recipe="faces", dataset=dataset, policy=policy, now=NOW
+        )
+        return first_training.queue(session, line, now=NOW)
+
+    with transaction(sessions) as first:
+        (dataset,) = datasets.listed(first)
+        line = model_lines.create(
+            first, "one", recipe="faces", dataset=dataset, policy=Policy(), now=NOW
+        )
+        second = background(partial(register, "two"))
+        assert waits(second)
+        first_training.queue(first, line, now=NOW)
+
+    assert second.result(SOON).kind is JobKind.TRAIN
 
 
 def test_of_two_who_confirm_a_request_at_once_one_is_told_that_it_is_too_late(
