@@ -45,7 +45,7 @@ check: $(READY) ## Format, lint, types, import walls, migrations, house rules; c
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/pytest --quiet tests/test_schema.py tests/test_compose.py $(wildcard tests/test_house*.py)
 
-test-faults: $(READY) ## Kill the stack at every point, and do worse; half an hour
+test-faults: $(READY) ## Kill the stack at every point, and do worse; a quarter of an hour
 	$(BIN)/pytest -m faults tests/faults
 
 soak: $(READY) ## Mixed load and a kill every minute: make soak MINUTES=60

@@ -9,11 +9,11 @@ the nursery's to bury, but lives by its own pipes: the nursery may die under it.
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 import weakref
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -22,6 +22,7 @@ from typing import IO, Any
 
 PACKET = 2**17  # bytes; a child's environment goes as the difference to its nursery's
 STREAMS = 3
+LOOK_EVERY = 0.005  # seconds
 
 
 class Newborn:
@@ -152,17 +153,20 @@ def births() -> None:
             return
         for file in files:
             os.close(file)
-        asking.send(json.dumps(answer).encode())
+        with suppress(BrokenPipeError):  # whoever asked has died meanwhile
+            asking.send(json.dumps(answer).encode())
 
 
 def bury(pid: int, seconds: float | None) -> dict[str, Any]:
     """Wait for a child's end that long; how it ended."""
-    life = os.pidfd_open(pid)
-    ended, _, _ = select.select([life], [], [], seconds)
-    os.close(life)
-    if not ended:
-        return {"ended": False, "code": None}
-    return {"ended": True, "code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}
+    until = None if seconds is None else time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(pid, 0 if until is None else os.WNOHANG)
+        if ended:
+            return {"ended": True, "code": os.waitstatus_to_exitcode(status)}
+        if until is not None and time.monotonic() >= until:
+            return {"ended": False, "code": None}
+        time.sleep(LOOK_EVERY)
 
 
 def take(files: list[int], ask: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import psutil
 import pytest
 import redis
 
@@ -16,8 +17,11 @@ from tests.workers.receiver import Receiver
 
 pytestmark = pytest.mark.faults
 
-# These are passed when a first version is trained, or references are: they are tried there.
+# These are passed when a first version is trained, or references are, or by a job that takes longer
+# than any does here: they are tried there.
 OTHERWISE = {
+    "heartbeat.before_commit",
+    "heartbeat.after_commit",
     "training.before_commit",
     "training.after_commit",
     "reference.before_commit",
@@ -28,6 +32,23 @@ OTHERWISE = {
 @pytest.mark.parametrize("point", sorted(crashing.POINTS.keys() - OTHERWISE))
 def test_a_kill_at_every_point(rig: Rig, table: Table, receiver: Receiver, point: str) -> None:
     carry_out(rig, table, receiver, f"SIGKILL at {point}", lambda rig: rig.crash_at(point))
+
+
+@pytest.mark.parametrize("point", ["heartbeat.before_commit", "heartbeat.after_commit"])
+def test_a_kill_while_a_lease_is_renewed(
+    rig: Rig, table: Table, receiver: Receiver, point: str
+) -> None:
+    def hold(rig: Rig) -> None:
+        rig.crash_at("child.progress", "SIGSTOP")
+        request = rig.ask()
+        held = psutil.Process(rig.until(lambda: rig.obeyed))
+        rig.forget_orders()
+        rig.crash_at(point)
+        rig.until(lambda: rig.obeyed)
+        held.resume()
+        rig.until(lambda: rig.completed(request))
+
+    carry_out(rig, table, receiver, f"SIGKILL at {point}", hold, versions=2)
 
 
 @pytest.mark.parametrize("point", ["training.before_commit", "training.after_commit"])
