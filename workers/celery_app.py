@@ -1,11 +1,14 @@
 """The Celery application: a doorbell and a pool of processes. The ledger is the queue."""
 
 import os
+from threading import Thread
+from typing import Any
 
 from celery import Celery
 from celery.signals import (
     celeryd_init,
     setup_logging,
+    worker_process_init,
     worker_process_shutdown,
     worker_ready,
     worker_shutdown,
@@ -16,12 +19,14 @@ from app.config import settings
 from app.observability import configure_logging
 from app.queue import CHORES, JOBS, broker_options
 from workers import announcing
+from workers.nursery import nursery
 from workers.station import NAME
 
 SWEEP = "lacuna.sweep"
 SEQUENCE = "lacuna.sequence"
 TIDY = "lacuna.tidy"
 config = settings()
+taken: set[str] = set()  # the queues that this program was told to consume from
 
 celery = Celery("lacuna", broker=config.redis_url, include=["workers.tasks"])
 celery.conf.update(
@@ -62,15 +67,23 @@ def log_as_json(**_: object) -> None:
 
 
 @celeryd_init.connect
-def be_called(sender: str, **_: object) -> None:
+def be_called(sender: str, options: dict[str, Any], **_: object) -> None:
     """Several workers of one machine have a name each, such as worker1@host."""
     os.environ[NAME] = sender
+    taken.update(options.get("queues") or ())
+
+
+@worker_process_init.connect
+def load_ahead(**_: object) -> None:
+    """A pool process that takes jobs has its nursery before the first of them comes."""
+    if JOBS in taken:
+        Thread(target=nursery, daemon=True).start()
 
 
 @worker_ready.connect
-def say_so(sender: object, **_: object) -> None:
+def say_so(**_: object) -> None:
     """A worker that takes jobs announces what it can run."""
-    if JOBS in {queue.name for queue in sender.app.amqp.queues.consume_from.values()}:  # type: ignore[attr-defined]
+    if JOBS in taken:
         announcing.begin()
 
 

@@ -23,6 +23,7 @@ from typing import IO, Any
 PACKET = 2**17  # bytes; a child's environment goes as the difference to its nursery's
 STREAMS = 3
 LOOK_EVERY = 0.005  # seconds
+LOADING = Lock()  # a job may come while its process loads ahead
 
 
 class Newborn:
@@ -124,9 +125,10 @@ def own_of(_pid: int) -> Nursery:
 
 def nursery() -> Nursery:
     """This process's own, which is loaded by the first who asks, or by the next after its death."""
-    if own_of(os.getpid()).process.poll() is not None:
-        own_of.cache_clear()
-    return own_of(os.getpid())
+    with LOADING:
+        if own_of(os.getpid()).process.poll() is not None:
+            own_of.cache_clear()
+        return own_of(os.getpid())
 
 
 def births() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+import psutil
 from standardwebhooks import Webhook as PublicClient
 
 from app.evidence import note, receipt, withdrawals
@@ -136,6 +137,18 @@ def test_a_job_whose_worker_is_killed_still_ends_with_exactly_one_new_version(st
     assert ended["state"] == "succeeded"
     assert ended["attempt"] == 2
     assert [version["number"] for version in stack.get("/v1/models/killed/versions")] == [1, 2]
+
+
+def test_who_takes_jobs_has_a_nursery_before_the_first_comes_and_nobody_else(stack: Stack) -> None:
+    stack.kill("worker")
+    stack.start_worker()
+
+    def nurseries(name: str) -> list[psutil.Process]:
+        family = psutil.Process(stack.processes[name].pid).children(recursive=True)
+        return [each for each in family if each.cmdline()[1:] == ["-m", "workers.child"]]
+
+    stack.until(lambda: nurseries("worker"))
+    assert not nurseries("clerk")
 
 
 def test_a_request_posted_while_no_worker_runs_completes_when_one_comes(stack: Stack) -> None:
