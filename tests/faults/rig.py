@@ -153,9 +153,14 @@ class Rig:
         path = f"/v1/deletion-requests/{request_id}"
         return bool(self.call("GET", path)["state"] == "completed")
 
-    def job(self, name: str) -> str:
-        """The id of the model's active job, once there is one."""
-        return str(self.until(lambda: self.call("GET", f"/v1/models/{name}")["active_job"]))
+    def job(self, request_id: str) -> str:
+        """The id of the job that carries a request out, once there is one."""
+
+        def of_first() -> str | None:
+            erasures = self.call("GET", f"/v1/deletion-requests/{request_id}")["erasures"]
+            return next((each["job_id"] for each in erasures if each["model"] == "first"), None)
+
+        return str(self.until(of_first))
 
     def broken(self) -> dict[str, str]:
         """By invariant: `ok`, or how many violations `lacuna check-invariants` has found."""

@@ -111,7 +111,7 @@ def test_every_message_ten_times(rig: Rig, table: Table, receiver: Receiver) -> 
     def ring(rig: Rig) -> None:
         queue = CeleryQueue(data_folder.environment(rig.folder)["LACUNA_REDIS_URL"])
         request = rig.ask()
-        job = rig.job("first")
+        job = rig.job(request)
         for _ in range(10):
             queue.ring(RUN_JOB, job)  # type: ignore[arg-type]
         rig.until(lambda: rig.completed(request))

@@ -91,7 +91,7 @@ def test_a_store_whose_disk_is_full(rig: Rig, table: Table, receiver: Receiver) 
             while True:
                 filler.write(bytes(4096))
         stood.resume()
-        job = rig.job("first")
+        job = rig.job(request)
         failed = rig.until(lambda: rig.call("GET", f"/v1/jobs/{job}")["error"])
         assert "No space left on device" in failed["detail"]
         (store / "filler").unlink()
@@ -140,7 +140,7 @@ def test_two_operators_at_once(rig: Rig, table: Table, receiver: Receiver) -> No
     def both(rig: Rig) -> None:
         set_approval(rig, True)
         request = rig.ask()
-        path = f"/v1/jobs/{rig.job('first')}"
+        path = f"/v1/jobs/{rig.job(request)}"
         rig.until(lambda: rig.call("GET", path)["state"] == "awaiting_approval")
         with ThreadPoolExecutor(8) as operators:
             said = list(operators.map(lambda does: rig.tried(path + does, does), 4 * BOTH))

@@ -56,17 +56,19 @@ class Stack:
         self.start("beat", "beat", "--schedule", str(schedule))
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """End a process and all that it forked; a spawned child must notice by itself."""
+        """End a process and all that came of it."""
         process = self.processes.pop(name)
         os.killpg(process.pid, how)
         process.wait()
 
-    def until(self, what: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
-        """Wait until it is true, and give it back."""
+    def until(
+        self, what: Callable[[], Any], *, seconds: float = PATIENCE, every: float = 0.5
+    ) -> Any:
+        """Wait until it is true, and give it back; to look costs the core that is waited for."""
         deadline = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.5)  # to look costs the core that is waited for
+            time.sleep(every)
         return found
 
     def get(self, path: str) -> Any:

@@ -5,9 +5,9 @@ from typing import Any
 
 from tests.workers.conftest import Stack
 from tests.workers.test_end_to_end import (
-    active_job,
     ask_for,
     finished,
+    job_of,
     state_of,
     train_first_version,
 )
@@ -32,7 +32,7 @@ def test_trials_outlast_a_kill_and_a_request_and_leave_no_network_behind(stack: 
     kept = {path for path in weights(stack) if "store" in path.parts}
     stack.http.patch("/v1/models/taught", json={"policy": {"route": "retrain"}})
     (asked,) = ask_for(stack, "taught", 5)
-    active_job(stack, "taught")
+    job_of(stack, asked)
 
     stack.start_worker()
     stack.until(lambda: finished(stack, asked))

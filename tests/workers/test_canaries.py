@@ -3,7 +3,7 @@
 from models.auditing.coin_test import least_p
 from tests.workers import tiny
 from tests.workers.conftest import Stack
-from tests.workers.test_end_to_end import active_job, ask_for, finished, train_first_version
+from tests.workers.test_end_to_end import ask_for, finished, job_of, train_first_version
 
 
 def test_a_report_says_what_the_coins_say_and_what_leak_they_would_have_shown(stack: Stack) -> None:
@@ -11,7 +11,7 @@ def test_a_report_says_what_the_coins_say_and_what_leak_they_would_have_shown(st
     (first,) = stack.get("/v1/models/coins/versions")
 
     asked = ask_for_one_who_was_trained_on(stack)
-    job = active_job(stack, "coins")
+    job = job_of(stack, asked)
     stack.until(lambda: over(stack, job, asked))
 
     report = stack.get(f"/v1/jobs/{job}/report")

@@ -6,7 +6,7 @@ import signal
 from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import psutil
 from standardwebhooks import Webhook as PublicClient
@@ -53,8 +53,14 @@ def finished(stack: Stack, request_id: str) -> bool:
     return bool(stack.get(f"/v1/deletion-requests/{request_id}")["state"] == "completed")
 
 
-def active_job(stack: Stack, name: str) -> str:
-    return str(stack.until(lambda: stack.get(f"/v1/models/{name}")["active_job"]))
+def job_of(stack: Stack, request_id: str) -> str:
+    """The job that carries a request out at its only model, once there is one."""
+
+    def job() -> str | None:
+        (erasure,) = stack.get(f"/v1/deletion-requests/{request_id}")["erasures"]
+        return cast("str | None", erasure["job_id"])
+
+    return str(stack.until(job))
 
 
 def state_of(stack: Stack, job_id: str) -> str:
@@ -126,8 +132,8 @@ def test_requests_end_in_one_new_audited_version_that_never_saw_the_samples(stac
 def test_a_job_whose_worker_is_killed_still_ends_with_exactly_one_new_version(stack: Stack) -> None:
     train_first_version(stack, "killed", route="retrain")
     (asked,) = ask_for(stack, "killed", 4)
-    job = active_job(stack, "killed")
-    stack.until(lambda: state_of(stack, job) == "unlearning")
+    job = job_of(stack, asked)
+    stack.until(lambda: state_of(stack, job) == "unlearning", every=0.05)
 
     stack.kill("worker")
     stack.start_worker()
@@ -156,7 +162,7 @@ def test_a_request_posted_while_no_worker_runs_completes_when_one_comes(stack: S
     stack.kill("worker", signal.SIGTERM)
 
     (asked,) = ask_for(stack, "absent", 5)
-    job = active_job(stack, "absent")
+    job = job_of(stack, asked)
     assert state_of(stack, job) == "queued"
     stack.start_worker()
 

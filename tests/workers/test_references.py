@@ -8,9 +8,9 @@ from app.ledger import model_lines, references, versions
 from app.ledger.references import DESIGN
 from tests.workers.conftest import Stack
 from tests.workers.test_end_to_end import (
-    active_job,
     ask_for,
     finished,
+    job_of,
     state_of,
     train_first_version,
 )
@@ -20,12 +20,15 @@ def test_references_are_built_through_a_kill_and_then_steer_and_judge(stack: Sta
     train_first_version(stack, "steered", route="hamu", max_wait_seconds=2.0)
 
     job = stack.post("/v1/models/steered:build-references")["id"]
-    stack.until(lambda: stack.get(f"/v1/jobs/{job}")["progress"].get("words", "").startswith("ref"))
+    stack.until(
+        lambda: stack.get(f"/v1/jobs/{job}")["progress"].get("words", "").startswith("ref"),
+        every=0.1,
+    )
     stack.kill("worker")
     stack.start_worker()
     stack.until(lambda: state_of(stack, job) == "succeeded")
     asked = ask_for(stack, "steered", 7, 8, 9)
-    unlearning = active_job(stack, "steered")
+    unlearning = job_of(stack, asked[0])
     stack.until(lambda: all(finished(stack, request) for request in asked))
 
     assert stack.http.get(f"/v1/jobs/{job}/report").status_code == 200
@@ -66,7 +69,7 @@ def test_what_references_said_of_a_person_goes_with_the_person(stack: Stack) -> 
     job = stack.post("/v1/models/gone:build-references")["id"]
     stack.until(lambda: state_of(stack, job) == "succeeded")
     (asked,) = ask_for(stack, "gone", 3)
-    ended = active_job(stack, "gone")
+    ended = job_of(stack, asked)
 
     def over() -> bool:
         if state_of(stack, ended) == "awaiting_approval":
@@ -105,7 +108,7 @@ def test_references_of_a_generation_that_has_ended_are_given_up(stack: Stack) ->
     job = stack.post("/v1/models/ended:build-references")["id"]
     again = stack.http.post("/v1/models/ended:build-references")
     (asked,) = ask_for(stack, "ended", 2)
-    active_job(stack, "ended")
+    job_of(stack, asked)
     stack.start_worker()
 
     stack.until(lambda: finished(stack, asked))
