@@ -66,10 +66,10 @@ def discover() -> Discovery:
 
 
 def load_shipped() -> None:
-    """Import what ships and all that it needs, which takes a second; what fails is told later."""
+    """Import what ships and all that it needs, which takes a second, and may fail."""
     for entry in entry_points(group=GROUP):
         if entry.module.startswith(SHIPPED):
-            with suppress(ImportError):
+            with suppress(Exception):  # as in `discover`, which tells of it
                 entry.load()
 
 

@@ -18,8 +18,7 @@ from app import tracing
 from app.config import settings
 from app.observability import configure_logging
 from app.queue import CHORES, JOBS, broker_options
-from workers import announcing
-from workers.nursery import nursery
+from workers import announcing, nursery
 from workers.station import NAME
 
 SWEEP = "lacuna.sweep"
@@ -77,7 +76,7 @@ def be_called(sender: str, options: dict[str, Any], **_: object) -> None:
 def load_ahead(**_: object) -> None:
     """A pool process that takes jobs has its nursery before the first of them comes."""
     if JOBS in taken:
-        Thread(target=nursery, daemon=True).start()
+        Thread(target=nursery.own, daemon=True).start()
 
 
 @worker_ready.connect

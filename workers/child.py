@@ -69,8 +69,9 @@ def use_cores() -> None:
     Where a thread has to wait for its core, all others spin until it comes: a training of three
     seconds on two free cores took more than a minute on two that other processes were using too.
     """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     cores = max(1, len(os.sched_getaffinity(0)) - 1)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", cores)))
+    torch.set_num_threads((int(asked) if asked.isdecimal() else 0) or cores)
 
 
 def come_to_life() -> None:

@@ -118,17 +118,17 @@ def end(asked: socket.socket, process: "subprocess.Popen[bytes]") -> None:
 
 
 @cache
-def own_of(_pid: int) -> Nursery:
+def of_process(_pid: int) -> Nursery:
     """Of the process of that pid: one that is forked from it needs its own."""
     return Nursery()
 
 
-def nursery() -> Nursery:
+def own() -> Nursery:
     """This process's own, which is loaded by the first who asks, or by the next after its death."""
     with LOADING:
-        if own_of(os.getpid()).process.poll() is not None:
-            own_of.cache_clear()
-        return own_of(os.getpid())
+        if of_process(os.getpid()).process.poll() is not None:
+            of_process.cache_clear()
+        return of_process(os.getpid())
 
 
 def births() -> None:

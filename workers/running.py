@@ -14,11 +14,11 @@ from app.ledger.lineage import Incomplete
 from app.ledger.states import ACTIVE_JOB_STATES, JobKind, JobState
 from app.ledger.tables import Job
 from app.ledger.worker_tables import Mode
+from workers import nursery
 from workers.child_process import Child, ChildDied, ChildFailed
 from workers.desk import Assignment, Desk
 from workers.heart import Heart
 from workers.limits import Limits, OverLimit, Watch
-from workers.nursery import nursery
 from workers.station import Station
 from workers.steps import STEPS
 from workers.work_folders import clear, remove_states, work_folder
@@ -29,14 +29,16 @@ log = structlog.get_logger()
 def run_job(station: Station, job_id: UUID) -> None:
     """Claim the job and work on it; called twice with one id, the second call finds nothing."""
     clear(station)
-    cradle = nursery()  # before the claim: loading torch takes seconds, and no heart beats in them
+    forking = (
+        nursery.own()
+    )  # before the claim: loading torch takes seconds, and no heart beats in them
     assignment = claim(station, job_id)
     if assignment is None:
         return
     log.info("claimed", job=str(job_id), fence=assignment.fence)
     with (
         work_folder(station, job_id, assignment.fence) as folder,
-        Child(folder, cradle) as child,
+        Child(folder, forking) as child,
         Watch(child.pid, Limits.of(station.settings, assignment.kind), child.kill) as watch,
         Heart(station, job_id, assignment.fence, child.kill) as heart,
     ):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from types import ModuleType
 
 import pytest
@@ -30,6 +31,25 @@ def test_recipes_named_in_the_environment_are_found_too(monkeypatch: pytest.Monk
     assert found["mine"] is mine
     assert found["yours"] is yours
     assert "digits" in found
+
+
+def test_only_what_ships_is_loaded_ahead_and_what_is_broken_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = []
+
+    class Entry(EntryPoint):
+        def load(self) -> None:
+            loaded.append(self.value)
+            raise RuntimeError("broken")
+
+    specs = ["models.recipes.one:recipe", "theirs:recipe", "models.recipes.two:recipe"]
+    entries = [Entry("", spec, registry.GROUP) for spec in specs]
+    monkeypatch.setattr(registry, "entry_points", lambda group: entries)
+
+    registry.load_shipped()
+
+    assert loaded == [specs[0], specs[2]]
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist() -> None:

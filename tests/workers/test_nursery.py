@@ -34,9 +34,9 @@ def answering() -> Nursery:
 @pytest.fixture(autouse=True)
 def _none_is_left() -> Iterator[None]:
     """Nurseries that a test made in this process's own name end with it."""
-    births.own_of.cache_clear()
+    births.of_process.cache_clear()
     yield
-    births.own_of.cache_clear()
+    births.of_process.cache_clear()
 
 
 def until(what: Callable[[], bool]) -> None:
@@ -135,12 +135,12 @@ def test_a_child_outlives_its_nursery_and_dies_of_its_own_death(
 
 def test_after_its_death_a_nursery_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(births, "Nursery", lambda: scripted(ANSWERS))
-    first = births.nursery()
-    assert births.nursery() is first
+    first = births.own()
+    assert births.own() is first
     first.process.kill()
     first.process.wait()
 
-    assert births.nursery() is not first
+    assert births.own() is not first
 
 
 def test_a_nursery_that_cannot_be_loaded_says_so() -> None:
@@ -150,10 +150,10 @@ def test_a_nursery_that_cannot_be_loaded_says_so() -> None:
 
 def test_a_fork_has_a_nursery_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(births, "Nursery", lambda: scripted(ANSWERS))
-    here = births.nursery()
+    here = births.own()
     monkeypatch.setattr(os, "getpid", lambda: -1)
 
-    assert births.nursery() is not here
+    assert births.own() is not here
 
 
 def test_a_key_ends_neither(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from models import registry
 from models.data import Holdout, Samples
 from tests.workers import tiny
+from workers import nursery
 from workers.child_process import Child, ChildFailed
-from workers.nursery import nursery
 from workers.phases import Bench
 from workers.refusals import refusal
 
@@ -46,7 +46,7 @@ def refused(phase: str, command: dict[str, Any]) -> dict[str, Any]:
 def test_a_child_that_is_given_unknown_samples_counts_them_and_names_the_recipe(
     tmp_path: Path,
 ) -> None:
-    with Child(tmp_path, nursery()) as child, pytest.raises(ChildFailed) as failure:
+    with Child(tmp_path, nursery.own()) as child, pytest.raises(ChildFailed) as failure:
         child.ask("open", print, **opening(tmp_path, ["tiny-000", "ada-0", "ada-1"]))
 
     assert failure.value.error == {
