@@ -143,10 +143,10 @@ class Rig:
         body = {"subject": f"person-{self.people.pop():03d}"}
         return str(self.call("POST", "/v1/deletion-requests", json=body)["id"])
 
-    def approve(self) -> None:
-        """Be the person for whom a job waits: one retrain in a hundred is suspected wrongly."""
-        for job in self.call("GET", "/v1/jobs?state=awaiting_approval")["items"]:
-            self.tried(f"/v1/jobs/{job['id']}:approve", "approve")
+    def approve(self) -> list[str]:
+        """Be the person for whom jobs wait: some retrains are suspected wrongly. What was done."""
+        waiting = self.call("GET", "/v1/jobs?state=awaiting_approval")["items"]
+        return [self.tried(f"/v1/jobs/{job['id']}:approve", "approve") for job in waiting]
 
     def completed(self, request_id: str) -> bool:
         self.approve()
