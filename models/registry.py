@@ -1,8 +1,7 @@
 """Finds recipes: those that ship, those of installed packages, those named in LACUNA_RECIPES."""
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
@@ -42,7 +41,17 @@ def find(name: str) -> Recipe:
 
 
 def discover() -> Discovery:
-    """Load every declared recipe; one that fails to load does not hide the others.
+    """Load every declared recipe."""
+    return loaded(declared())
+
+
+def load_shipped() -> None:
+    """Import what ships and all that it needs, which takes a second: `discover` finds it done."""
+    loaded(entry for entry in declared() if entry.value.startswith(SHIPPED))
+
+
+def loaded(entries: Iterable[EntryPoint]) -> Discovery:
+    """Load these recipes; one that fails to load does not hide the others.
 
     Raises `ValueError` where two different recipes have one name: which of them a model meant must
     never depend on the order of installation.
@@ -50,7 +59,7 @@ def discover() -> Discovery:
     found: dict[str, Recipe] = {}
     sources: dict[str, str] = {}
     broken: dict[str, str] = {}
-    for entry in declared():
+    for entry in entries:
         source = f"{entry.name} = {entry.value}"
         try:
             recipe = usable(entry.load())
@@ -63,14 +72,6 @@ def discover() -> Discovery:
             )
         sources.setdefault(recipe.name, source)
     return Discovery(found=found, broken=broken)
-
-
-def load_shipped() -> None:
-    """Import what ships and all that it needs, which takes a second, and may fail."""
-    for entry in entry_points(group=GROUP):
-        if entry.module.startswith(SHIPPED):
-            with suppress(Exception):  # as in `discover`, which tells of it
-                entry.load()
 
 
 def declared() -> list[EntryPoint]:

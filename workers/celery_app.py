@@ -2,7 +2,6 @@
 
 import os
 from threading import Thread
-from typing import Any
 
 from celery import Celery
 from celery.signals import (
@@ -25,7 +24,6 @@ SWEEP = "lacuna.sweep"
 SEQUENCE = "lacuna.sequence"
 TIDY = "lacuna.tidy"
 config = settings()
-taken: set[str] = set()  # the queues that this program was told to consume from
 
 celery = Celery("lacuna", broker=config.redis_url, include=["workers.tasks"])
 celery.conf.update(
@@ -66,23 +64,27 @@ def log_as_json(**_: object) -> None:
 
 
 @celeryd_init.connect
-def be_called(sender: str, options: dict[str, Any], **_: object) -> None:
+def be_called(sender: str, **_: object) -> None:
     """Several workers of one machine have a name each, such as worker1@host."""
     os.environ[NAME] = sender
-    taken.update(options.get("queues") or ())
+
+
+def takes_jobs() -> bool:
+    """Whether this program was told to consume from their queue."""
+    return JOBS in celery.amqp.queues.consume_from
 
 
 @worker_process_init.connect
 def load_ahead(**_: object) -> None:
     """A pool process that takes jobs has its nursery before the first of them comes."""
-    if JOBS in taken:
+    if takes_jobs():
         Thread(target=nursery.own, daemon=True).start()
 
 
 @worker_ready.connect
 def say_so(**_: object) -> None:
     """A worker that takes jobs announces what it can run."""
-    if JOBS in taken:
+    if takes_jobs():
         announcing.begin()
 
 

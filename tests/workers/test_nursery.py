@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.cli.waiting import soon
 from tests.workers.births import scripted
 from workers import nursery as births
 from workers.child_process import Child, ChildDied
@@ -23,7 +23,6 @@ for line in sys.stdin:
     told = {"pid": os.getpid(), "env": dict(os.environ), "files": os.listdir("/proc/self/fd")}
     print(json.dumps({"result": told}), flush=True)
 """
-SOON = 20.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +36,6 @@ def _none_is_left() -> Iterator[None]:
     births.of_process.cache_clear()
     yield
     births.of_process.cache_clear()
-
-
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SOON
-    while not what():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def gone(pid: int) -> bool:
@@ -112,7 +104,7 @@ def test_what_does_not_end_by_itself_is_killed(
 
 def test_a_child_that_died_unasked_is_let_go_in_peace(tmp_path: Path) -> None:
     with Child(tmp_path, scripted("raise SystemExit(3)")) as child:
-        until(lambda: gone(child.pid))
+        soon(lambda: gone(child.pid))
         with pytest.raises(ChildDied, match="exit code 3"):
             child.ask("train", print, much="x" * 2**17)
 
@@ -167,6 +159,7 @@ def test_a_key_ends_neither(tmp_path: Path) -> None:
 SUPERVISOR = """
 import sys, time
 from pathlib import Path
+from tests.cli.waiting import soon
 from tests.workers.births import scripted
 from workers.child_process import Child
 nursery = scripted(sys.argv[2])
@@ -186,7 +179,7 @@ def test_nursery_and_child_end_with_a_killed_supervisor(tmp_path: Path) -> None:
         supervisor.kill()
 
     assert len(pids) == 2
-    until(lambda: all(map(gone, pids)))
+    soon(lambda: all(map(gone, pids)))
 
 
 DRAWS = """
@@ -208,7 +201,7 @@ def test_where_cuda_was_touched_a_child_starts_afresh(tmp_path: Path) -> None:
     """And then is a child like any other, under the same pid."""
     with Child(tmp_path, Nursery(("-c", TOUCHED))) as child:
         command = psutil.Process(child.pid).cmdline
-        until(lambda: command()[1:] == ["-m", "workers.child", "alone"])
+        soon(lambda: command()[1:] == ["-m", "workers.child", "alone"])
         with pytest.raises(ChildDied, match="has no attribute 'say'"):
             child.ask("say", print)
 
