@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.ledger import calibrations, datasets, endings, jobs, versions
+from app.ledger import calibrations, datasets, destroyed, endings, jobs, versions
 from app.ledger.calibration_tables import CalibrationCell
 from app.ledger.policy import Policy
 from app.ledger.states import JobState
@@ -65,6 +65,7 @@ def method_of(job: Job) -> Route:
 def keep(desk: Desk, session: Session, job: Job, number: int, outcome: dict[str, Any]) -> None:
     """Write down what the trial came to; make way for whoever waits or asked to be forgotten."""
     calibrations.add(session, job, number, outcome, now=desk.station.clock())
+    destroyed.note(job, outcome["destroyed"])
     job.attempt = 1  # the claim is doing well
     gone = desk.assignment.samples & datasets.tombstones(session, job.model.dataset_id)
     if gone or jobs.others_wait(session, job, now=desk.station.clock()):

@@ -7,7 +7,15 @@ from sqlalchemy.orm import Session
 
 from app import crashing
 from app.bitmap import Bitmap
-from app.ledger import canary_hardness, datasets, endings, jobs, references, versions
+from app.ledger import (
+    canary_hardness,
+    datasets,
+    destroyed,
+    endings,
+    jobs,
+    references,
+    versions,
+)
 from app.ledger.states import JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
@@ -76,7 +84,7 @@ def keep(
         unseen = dict(zip(aside, desk.floats("bystanders"), strict=True))
         unseen |= {ordinal: losses[ordinal] for ordinal in left_out}
         canary_hardness.hear(session, generation_of(session, job), unseen)
-    job.run = {"seconds": [*(job.run or {}).get("seconds", []), made["seconds"]]}
+    destroyed.note(job, [made["weights_digest"]])
     job.attempt = 1  # the claim is doing well
     if gone & desk.assignment.samples or jobs.others_wait(session, job, now=desk.station.clock()):
         jobs.let_go(session, job)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from app.errors import IllegalTransition
-from app.ledger import acts, batching, jobs
+from app.ledger import acts, batching, destroyed, jobs
 from app.ledger.states import ACTIVE_JOB_STATES, JobState
 from app.ledger.tables import Job
 from app.ledger.transitions import move
@@ -113,7 +113,10 @@ def abandon(
     reason: str,
 ) -> None:
     """End a job without a version; its erasures are pending again, with a timer."""
-    jobs.finish(session, job, state, now=now, reason=reason, owner=OWNER)
+    told: dict[str, Any] = {"reason": reason, "owner": OWNER}
+    if gone := destroyed.so_far(job):
+        told["destroyed"] = gone
+    jobs.finish(session, job, state, now=now, **told)
     batching.give_back(
         session, job, not_before=now + timedelta(seconds=retry_seconds), now=now, reason=reason
     )

@@ -23,6 +23,8 @@ from models.reference_predictions import Average, Predictions, expected
 from models.reference_targets import lead_over, targets_for
 from models.references import Table, spread, targets, targets_of_one
 from models.training import best_device
+from models.unlearning.contract import Unlearned
+from models.unlearning.retrain import trace_of
 
 # Seeds that have nothing in common.
 DRAW, STEER, JUDGE, BAND, TUNING, CHOOSE = 1, 10_000, 20_000, 30_000, 40_000, 60_000
@@ -112,7 +114,8 @@ def tune(comparison: Comparison, case: Case) -> None:
         for settings in way.settings:
             comparison.told(f"tuning {way.name}: {dict(settings)}")
             made = attempt(comparison, case, way, settings, TUNING, parent, split)
-            tried.append(-1.0 if made is None else tow(worth_of(comparison, split, made), band))
+            worth = None if made is None else worth_of(comparison, split, made.network)
+            tried.append(-1.0 if worth is None else tow(worth, band))
         best = max(range(len(tried)), key=tried.__getitem__)
         comparison.rows.add(
             {
@@ -142,7 +145,8 @@ def retrained(comparison: Comparison, case: Case, seed: int) -> None:
     network, seconds = comparison.shelf.trained(name, split.retain, BAND + seed)
     parent, _ = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
     if not comparison.rows.has(**key, way=RETRAIN):
-        add(comparison, case, RETRAIN, seed, parent, network, seconds=seconds)
+        steps = trace_of(comparison.shelf.recipe, len(split.retain)).steps
+        add(comparison, case, RETRAIN, seed, parent, network, seconds=seconds, steps=steps)
     audited = audit_of(comparison, case, UNNAMED, parent, network)
     comparison.rows.add({**key, "way": UNNAMED, **audited})
 
@@ -156,7 +160,8 @@ def compare(comparison: Comparison, case: Case, seed: int, ways: Sequence[Way]) 
     """These ways on one forget set and one network, and what it is worth left as it was."""
     parent, seconds = comparison.shelf.trained(f"all-{seed}", comparison.shelf.pool, seed)
     if not comparison.rows.has(set=case.name, way=UNTOUCHED, seed=seed):
-        add(comparison, case, UNTOUCHED, seed, parent, parent, seconds=seconds)
+        steps = trace_of(comparison.shelf.recipe, len(comparison.shelf.pool)).steps
+        add(comparison, case, UNTOUCHED, seed, parent, parent, seconds=seconds, steps=steps)
     split = split_of(comparison, case)
     for way in ways:
         if not comparison.rows.has(set=case.name, way=way.name, seed=seed):
@@ -197,7 +202,8 @@ def forget(
         failed = {"set": case.name, "way": way.name, "seed": seed, "failed": "diverged"}
         comparison.rows.add({**failed, "seconds": seconds})
         return
-    add(comparison, case, way.name, seed, parent, made, seconds=seconds)
+    steps = made.trace.steps
+    add(comparison, case, way.name, seed, parent, made.network, seconds=seconds, steps=steps)
 
 
 def attempt(
@@ -208,15 +214,14 @@ def attempt(
     seed: int,
     parent: nn.Module,
     split: Split,
-) -> nn.Module | None:
-    """The network that a way makes; None where it diverged."""
+) -> Unlearned | None:
+    """What a way makes; None where it diverged."""
     method = way.build(known(comparison, case, parent, split))
     recipe = comparison.shelf.recipe
     try:
-        made = method(parent, split, recipe, seed=seed, progress=silent, **settings)
+        return method(parent, split, recipe, seed=seed, progress=silent, **settings)
     except Diverged:
         return None
-    return made.network
 
 
 def known(comparison: Comparison, case: Case, parent: nn.Module, split: Split) -> Known:
@@ -251,12 +256,13 @@ def add(
     network: nn.Module,
     *,
     seconds: float,
+    steps: int,
 ) -> None:
     """Measure and audit the network that a way made from its parent, and keep the row."""
     facts = {"set": case.name, "way": way, "seed": seed, "forgotten": len(case.forget)}
     audited = audit_of(comparison, case, way, parent, network)
     measured = worth_of(comparison, split_of(comparison, case), network)
-    comparison.rows.add({**facts, "seconds": seconds, **measured, **audited})
+    comparison.rows.add({**facts, "seconds": seconds, "steps": steps, **measured, **audited})
 
 
 def audit_of(

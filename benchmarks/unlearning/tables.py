@@ -48,7 +48,7 @@ def text(every: dict[str, list[Row]], *, seeds: int, band: int) -> str:
         parts += [
             section(name, which, of_set, share) for which in SETS if (of_set := of(rows, set=which))
         ]
-    parts += [summary(every), costs(every), regret.text(every)]
+    parts += [summary(every), costs(every), steps(every), regret.text(every)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -161,16 +161,26 @@ def mean_of(values: list[float]) -> str:
 
 def costs(every: dict[str, list[Row]]) -> str:
     """Per way: its mean cost on each kind of forget set."""
+    return by_kind("Mean cost, over all data sets, by forget set.", every, "seconds")
+
+
+def steps(every: dict[str, list[Row]]) -> str:
+    """Per way: its mean number of steps, each of one update of the weights."""
+    told = (
+        "Mean number of updates of the weights, over all data sets, as a share of a retrain's, by"
+        " forget set.\nA step of ours sends larger batches through than a retrain's, and two of"
+        " them; the one of SSD everything."
+    )
+    return by_kind(told, every, "steps")
+
+
+def by_kind(told: str, every: dict[str, list[Row]], name: str) -> str:
+    """Per way and kind of forget set: the mean share of what a retrain takes of this."""
     kinds = kinds_in(every)
-    lines = [
-        "Mean cost, over all data sets, by forget set.",
-        f"{'':25}" + "".join(f" {which:>13}" for which in kinds),
-    ]
-    for way in (name for name in NAMES if name != UNNAMED):
-        cells = [
-            [shares(rows, which, way) for data, rows in every.items() if way in shown_on(data)]
-            for which in kinds
-        ]
+    lines = [told, f"{'':25}" + "".join(f" {which:>13}" for which in kinds)]
+    for way in (one for one in NAMES if one != UNNAMED):
+        tried = [rows for data, rows in every.items() if way in shown_on(data)]
+        cells = [[shares(rows, which, way, name) for rows in tried] for which in kinds]
         # Where it diverged throughout on one data set, a mean over the others says nothing.
         written = [f"{mean(chain(*them)):.3f}" if all(them) else "-" for them in cells]
         lines.append(f"{way:25}" + "".join(f" {cell:>13}" for cell in written))
@@ -182,11 +192,16 @@ def kinds_in(every: dict[str, list[Row]]) -> list[str]:
     return [which for which in SETS if any(of(rows, set=which) for rows in every.values())]
 
 
-def shares(rows: list[Row], which: str, way: str) -> list[float]:
-    """What each run of a way took on a forget set, of the mean retrain without it."""
+def shares(rows: list[Row], which: str, way: str, name: str = "seconds") -> list[float]:
+    """What each run of a way took of this on a forget set, of the mean retrain without it.
+
+    Nothing where rows are from before this was noted in them.
+    """
     band = of(rows, set=which, way=RETRAIN)
     done = [row for row in of(rows, set=which, way=way) if "failed" not in row]
-    return [row["seconds"] / average(band, "seconds") for row in done]
+    if not all(name in row for row in (*band, *done)):
+        return []
+    return [row[name] / average(band, name) for row in done]
 
 
 def average(rows: list[Row], name: str) -> float:

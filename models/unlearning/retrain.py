@@ -32,11 +32,11 @@ def retrain(
         device=device_of(network),
         resume=resume,
     )
-    return Unlearned(fresh, _cost(recipe, len(split.retain)), told)
+    return Unlearned(fresh, trace_of(recipe, len(split.retain)), told)
 
 
-def _cost(recipe: Recipe, samples: int) -> Trace:
-    """What training took, where the recipe keeps a `Schedule`; else zeros and a note."""
+def trace_of(recipe: Recipe, samples: int) -> Trace:
+    """What training on so many takes where the recipe has a `Schedule`; else zeros and a note."""
     schedule = getattr(recipe, "schedule", None)
     if not isinstance(schedule, Schedule):
         note = "the recipe trains by its own loop, so steps and sample passes are not known"

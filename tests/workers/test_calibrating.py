@@ -46,6 +46,8 @@ def test_trials_outlast_a_kill_and_a_request_and_leave_no_network_behind(stack: 
     assert [cell["number"] for cell in cells] == list(range(len(cells)))
     assert all(cell["seconds"]["retrain"] > 0 for cell in cells)
     assert {cell["version"] for cell in cells} == {1, 2}  # it goes on from what is live
+    gone = stack.get(f"/v1/jobs/{job}/report")["destroyed"]
+    assert len(cells) <= len(set(gone)) == len(gone)  # a cancelled job names them as well
     assert [one["number"] for one in stack.get("/v1/models/taught/versions")] == [1, 2]
     assert stack.get("/v1/models/taught/calibration")["taught"] is None
     stack.until(lambda: len(weights(stack) - kept) == 1)  # the new version's, and no trial's
