@@ -7,6 +7,7 @@ import pytest
 from benchmarks.unlearning import fastest
 from benchmarks.unlearning.measured import tow
 from benchmarks.unlearning.regret import Job, decided, line, orders
+from benchmarks.unlearning.tables import costs, steps
 from models.decision_terms import Route
 from tests.models.test_decision import make_hardness
 
@@ -51,3 +52,23 @@ def test_a_retrain_is_at_no_distance_from_itself() -> None:
     assert tow(row, [row]) == 1.0
     assert tow(row, [row], forgotten="called_unseen") == 1.0
     assert tow({**row, "test": 0.7}, [row]) == pytest.approx(0.9)
+
+
+def taken(way: str, seconds: float, **more: Any) -> dict[str, Any]:
+    return {"set": "one person", "way": way, "seconds": seconds, **more}
+
+
+def cells(table: str) -> dict[str, str]:
+    """Of a table for one kind of forget set: by way, what stands there."""
+    return {line[:25].strip(): line[25:].strip() for line in table.splitlines()}
+
+
+def test_what_a_way_takes_is_told_of_a_retrain_and_only_where_it_was_noted() -> None:
+    retrains = [taken("retrain", 4.0, steps=100), taken("retrain", 6.0, steps=100)]
+    ours, failed = taken("rum", 1.0, steps=3), taken("scrub", 9.0, failed="diverged")
+    rows = {"digits": [*retrains, ours, taken("finetune", 1.0), failed]}
+
+    told = cells(steps(rows))
+    assert (told["rum"], told["finetune"], told["scrub"]) == ("0.030", "-", "-")
+    told = cells(costs(rows))
+    assert (told["rum"], told["finetune"], told["scrub"]) == ("0.200", "0.200", "-")
