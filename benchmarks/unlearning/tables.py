@@ -168,8 +168,8 @@ def steps(every: dict[str, list[Row]]) -> str:
     """Per way: its mean number of steps, each of one update of the weights."""
     told = (
         "Mean number of updates of the weights, over all data sets, as a share of a retrain's, by"
-        " forget set.\nA step of ours sends larger batches through than a retrain's, and two of"
-        " them; the one of SSD everything."
+        " forget set.\nA step of ours sends two batches through, both larger than a retrain's; that"
+        " of SSD everything."
     )
     return by_kind(told, every, "steps")
 
