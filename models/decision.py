@@ -79,7 +79,7 @@ def choose(
     ]:
         return Route.RETRAIN, should
     return policy.method, [
-        f"Forgetting is still owed: a mean deficit of {hardness.deficit.mean:.3g}.",
+        owed(hardness, policy),
         f"Unlearning is expected to take {costs.expected:.3g} s, a retrain {costs.retrain:.3g} s.",
     ]
 
@@ -160,6 +160,26 @@ def nothing_owed(hardness: Hardness, policy: Policy) -> str | None:
     )
 
 
+def owed(hardness: Hardness, policy: Policy) -> str:
+    """Why something has to be done."""
+    deficit = hardness.deficit
+    if deficit.spread is None or deficit.exposed is None:
+        shown = (
+            "Forgetting is still owed" if deficit.mean > 0 else "Only references could show none"
+        )
+        return f"{shown}: a mean deficit of {deficit.mean:.3g}."
+    band = policy.sigmas * deficit.spread
+    if deficit.mean > band:
+        return (
+            f"Forgetting is still owed: a mean deficit of {deficit.mean:.3g}, and {band:.3g} is"
+            " where retrained networks may be."
+        )
+    return (
+        f"Forgetting is still owed: {deficit.exposed:.0%} of the samples are outside their own"
+        f" band, {policy.exposed_share:.0%} are allowed; the mean deficit is {deficit.mean:.3g}."
+    )
+
+
 def unavoidable_harm(hardness: Hardness, policy: Policy) -> Iterator[str]:
     """κ certainly above κ2 (HAMU, arXiv 2606.02119): every step that forgets also harms.
 
@@ -213,11 +233,13 @@ def numbers(
         "forget_share": hardness.shares.total,
         "forget_samples": hardness.shares.count,
         "comparable_share": hardness.shares.comparable,
+        "least_left": min(hardness.shares.left.values(), default=None),
         "rounds": budgets.rounds,
         "share": budgets.share,
         "cost_retrain": costs.retrain,
         "cost_unlearn": costs.unlearn,
         "cost_audit": costs.audit,
+        "cost_yardstick": costs.yardstick,
         "cost_assess": costs.assess,
         "p_escalate": costs.p_escalate,
         "cost_expected": costs.expected,
@@ -242,5 +264,6 @@ def thresholds(
         "max_rounds": budgets.max_rounds,
         "max_share": budgets.max_share,
         "cost_expected": costs.retrain,
+        "time_at_once": costs.at_once,
         "time_needed": costs.at_worst,
     }

@@ -121,8 +121,8 @@ def audit_seconds(past: Sequence[Job], assessed: dict[str, Any]) -> tuple[float,
 def runs_of(job: Job, method: Route, rule: TargetRule) -> list[Precedent]:
     """A job's runs so made and aimed: the one that was published, and those that were sent back.
 
-    The route `none` runs nothing. One that diverged or refused left no time, and counts as sent
-    back.
+    The route `none` runs nothing, nor does one that was given up untried for want of time. One that
+    diverged or refused left no time, and counts as sent back.
     """
     if job.run is None or job.decision is None or job.hardness is None:
         return []
@@ -130,7 +130,7 @@ def runs_of(job: Job, method: Route, rule: TargetRule) -> list[Precedent]:
         return []
     earlier = job.run.get("earlier", [])
     runs = [(run, True) for run in earlier] + [(job.run, False)]
-    overruled = job.decision.get("escalated_from")
+    overruled = job.decision.get("escalated_from") if job.decision.get("tried", True) else None
     if overruled not in (None, Route.NONE, *(run["route"] for run in earlier)):
         runs.append(({"route": overruled}, True))
     share = job.hardness["shares"]["total"]

@@ -16,12 +16,12 @@ from models.decision import Decision, decide, due_too_soon
 from models.decision_terms import Route
 from models.hardness.record import Hardness, TargetRule
 from models.table_advice import table_advice
-from workers import costs
+from workers import costs, known_scores
 from workers.costs import Source
 
 FROM_LEDGER = ("rounds", "share", "time_left")
 OF_POLICY = ("max_rounds", "max_share", "forget_samples", "comparable_share")
-DERIVED = ("cost_expected", "deficit_band", "time_needed")
+DERIVED = ("cost_expected", "cost_yardstick", "deficit_band", "time_at_once", "time_needed")
 CALIBRATED = ("stratum_share", "memorized_share", "exposed_share")
 
 
@@ -44,16 +44,17 @@ def decided(
     parent = versions.by_id(session, job.parent_version_id)
     budgets = costs.budgets(session, parent, policy)
     affordable = priced.costs.retrain <= policy.reference_seconds
-    compares = affordable and hardness.deficit.rule is not TargetRule.REFERENCE
+    generation = known_scores.generation_of(session, job)
+    judges = known_scores.asked(session, generation, job.forget_set, judging=True)
     decision = decide(
         hardness,
-        replace(priced.costs, yardstick=priced.costs.retrain if compares else 0.0),
+        replace(priced.costs, yardstick=priced.costs.retrain if affordable and not judges else 0.0),
         budgets,
         choices,
         time_left=time_left(session, job, now=now),
     )
     advised = None
-    if references.next_number(session, versions.last_exact(session, parent)[0].id) is not None:
+    if references.next_number(session, generation.id) is not None:
         advised = table_advice(
             hardness,
             priced.costs,

@@ -1,10 +1,13 @@
 """Lays before the child what references said of samples, and what their training noted."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from app.bitmap import Bitmap
 from app.ledger import datasets, references, training_logs, versions
-from app.ledger.tables import Job
+from app.ledger.reference_tables import ReferenceScores
+from app.ledger.tables import Job, ModelVersion
 from workers.desk import Desk
 
 
@@ -19,11 +22,9 @@ def lay_of(desk: Desk, session: Session, job: Job, samples: Bitmap, *, judging: 
     `losses`: a number per sample, null where it is not known. `left_out`: places of the samples
     that the reference never saw. `unseen`: its losses on validation samples.
     """
-    assert job.parent_version_id is not None
-    parent = versions.by_id(session, job.parent_version_id)
-    generation, _ = versions.last_exact(session, parent)
-    rows = references.complete(session, generation, judging=judging)
-    if not rows or not samples <= generation.training_set:
+    generation = generation_of(session, job)
+    rows = asked(session, generation, samples, judging=judging)
+    if not rows:
         return None
     ordinals = list(samples)
     said = [
@@ -43,11 +44,24 @@ def lay_of(desk: Desk, session: Session, job: Job, samples: Bitmap, *, judging: 
     return desk.laid("judging" if judging else "steering", said)
 
 
+def generation_of(session: Session, job: Job) -> ModelVersion:
+    """The exact version from which the job's parent descends."""
+    assert job.parent_version_id is not None
+    return versions.last_exact(session, versions.by_id(session, job.parent_version_id))[0]
+
+
+def asked(
+    session: Session, generation: ModelVersion, samples: Bitmap, *, judging: bool
+) -> Sequence[ReferenceScores]:
+    """The references that speak of these samples; none before all of their kind are there."""
+    if not samples <= generation.training_set:
+        return ()
+    return references.complete(session, generation, judging=judging)
+
+
 def why_unasked(session: Session, job: Job) -> str:
     """Why no reference that judges says anything of the forget set; empty where all of them may."""
-    assert job.parent_version_id is not None
-    parent = versions.by_id(session, job.parent_version_id)
-    generation, _ = versions.last_exact(session, parent)
+    generation = generation_of(session, job)
     if not job.forget_set <= generation.training_set:
         return "some of the samples were not among those that references were asked about"
     if references.complete(session, generation, judging=True):
@@ -64,9 +78,7 @@ def lay_confidences(desk: Desk, session: Session, job: Job, samples: Bitmap) -> 
 
     None where the recipe told none, or it is not known of all of these samples.
     """
-    assert job.parent_version_id is not None
-    parent = versions.by_id(session, job.parent_version_id)
-    generation, _ = versions.last_exact(session, parent)
+    generation = generation_of(session, job)
     noted = training_logs.of(session, generation, samples)
     if noted is None:
         return None

@@ -15,7 +15,7 @@ def is_due_too_soon(desk: Desk, session: Session, job: Job) -> bool:
     """Whether the route was changed, as the due date leaves no more room for a failed audit."""
     reason = deciding.due_too_soon_by_now(session, job, clock=desk.station.clock)
     if reason is not None:
-        order(job, reason[0].lower() + reason[1:].removesuffix("."))
+        order(job, reason[0].lower() + reason[1:].removesuffix("."), tried=False)
     return reason is not None
 
 
@@ -42,8 +42,11 @@ def left_out(session: Session, job: Job) -> int:
     return len(parent.training_set - job.training_set - job.forget_set)
 
 
-def order(job: Job, reason: str) -> None:
-    """Change the route to `retrain`; what was decided and run before stays on the record."""
+def order(job: Job, reason: str, *, tried: bool = True) -> None:
+    """Change the route to `retrain`; what was decided and run before stays on the record.
+
+    `tried`: whether the route before was run, or refused: later decisions learn from that.
+    """
     assert job.decision is not None
     before = {key: value for key, value in (job.run or {}).items() if key != "earlier"}
     if before:
@@ -52,6 +55,7 @@ def order(job: Job, reason: str) -> None:
     job.decision = job.decision | {
         "route": Route.RETRAIN.value,
         "escalated_from": job.decision["route"],
+        "tried": tried,
         "reasons": [*job.decision["reasons"], f"Retrained after all: {reason}."],
     }
 

@@ -140,12 +140,14 @@ DECIDED_BY = {
     "largest_stratum_share": ("largest share of one stratum", "stratum_share"),
     "forget_share": ("share of the training set to forget", None),
     "forget_samples": ("samples to forget", "forget_samples"),
+    "least_left": ("samples that the emptiest stratum concerned keeps", None),
     "comparable_share": ("samples an audit can compare, share", "comparable_share"),
     "rounds": ("approximate rounds since the last exact version", "max_rounds"),
     "share": ("share forgotten since the last exact version", "max_share"),
     "cost_retrain": ("cost of a retrain, s", None),
     "cost_unlearn": ("expected cost of unlearning, s", None),
     "cost_audit": ("expected cost of the audit, s", None),
+    "cost_yardstick": ("training of the audit's own reference, s", None),
     "cost_assess": ("cost of the assessment, s", None),
     "p_escalate": ("probability that the audit demands a retrain", None),
     "cost_expected": ("expected cost of unlearning, failed audits included, s", "cost_expected"),
@@ -161,7 +163,8 @@ HARDNESS = {
     "shares.total": ("share of the training set", "what is to be forgotten of it"),
     "deficit.mean": (
         "forgetting deficit",
-        "how much lower the loss is than on a network that never saw the samples",
+        "how far the loss lies below that of a network that never saw the samples; where "
+        "references tell that, in log(eˡ − 1)",
     ),
     "deficit.error": ("… its standard error", ""),
     "deficit.owed": ("… owed", "the mean of its positive part: what remains to be done"),
@@ -200,7 +203,7 @@ GLOSSARY = {
     "whole interval lies inside.",
     "interval": "the values that the measurement does not speak against, at the stated confidence.",
     "forgetting deficit": "how much lower the loss on a sample is than it would be had the network "
-    "never seen it; what is still owed.",
+    "never seen it; what is still owed. References tell it in log(eˡ − 1), where attacks look.",
     "κ (reconciliation hardness)": "inner product of the gradients of retaining and forgetting: "
     "below κ1 keeping the rest forgets by itself, above κ2 every step that forgets does harm.",
     "entanglement (ES)": "how closely forgotten and retained samples lie together in the network's "

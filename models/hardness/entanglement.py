@@ -15,22 +15,31 @@ from models.hardness.record import Entanglement
 
 
 def entanglement(
-    retain: Tensor, forget: Tensor, *, draws: int = 200, generator: torch.Generator
+    retain: Tensor,
+    forget: Tensor,
+    *,
+    share: float | None = None,
+    draws: int = 200,
+    generator: torch.Generator,
 ) -> Entanglement:
     """ES of embeddings `[R, d]` and `[S, d]`, and its place among `draws` random sets of S.
 
-    Raises `ValueError` for an empty side and for embeddings that are not finite.
+    `share`: the forget set's of all samples, where those given were drawn from each side. Raises
+    `ValueError` for an empty side and for embeddings that are not finite.
     """
     pooled = centred(retain, forget)
     size = len(forget)
+    drawn = size / len(pooled)
+    weight = about(drawn) / about(drawn if share is None else share)
     sets = [torch.randperm(len(pooled), generator=generator)[:size] for _ in range(draws)]
     sets.append(torch.arange(len(retain), len(pooled)))
     *others, score = entanglement_scores(pooled, torch.stack(sets)).tolist()
     known = [other for other in others if not isnan(other)]
+    usual = weight * random_score(len(retain), size)
     if isnan(score):
-        return Entanglement(None, None, random_score(len(retain), size))
+        return Entanglement(None, None, usual)
     rank = sum(other < score for other in known) / len(known) if known else None
-    return Entanglement(score, rank, random_score(len(retain), size))
+    return Entanglement(weight * score, rank, usual)
 
 
 def entanglement_scores(pooled: Tensor, sets: Tensor) -> Tensor:
@@ -52,8 +61,12 @@ def entanglement_scores(pooled: Tensor, sets: Tensor) -> Tensor:
 
 def random_score(retain: int, forget: int) -> float:
     """ES of a random set, 2 / (½(p² + (1−p)²)(1/|S| + 1/|R|)), whatever the embeddings."""
-    p = forget / (forget + retain)
-    return 2 / ((p**2 + (1 - p) ** 2) / 2 * (1 / forget + 1 / retain))
+    return 2 / (about(forget / (forget + retain)) * (1 / forget + 1 / retain))
+
+
+def about(p: float) -> float:
+    """½(‖μ_R − μ‖² + ‖μ_S − μ‖²) over ‖μ_R − μ_S‖², where S weighs p in the pooled mean μ."""
+    return (p**2 + (1 - p) ** 2) / 2
 
 
 def centroid_distances(retain: Tensor, forget: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from models.hardness.record import (
     Memorization,
     Proxy,
     Reconciliation,
+    Scale,
 )
 from models.hardness.shares import shares
 from models.progress import Progress
@@ -37,6 +38,7 @@ from models.training import PerSample, evaluate
 from models.unlearning.targets import Aim, can_be_confidence, in_full, scaled
 
 FEWEST_SAMPLES = 512
+MOST_OF_A_SIDE = 10_000  # samples: memory grows with them, and the last ones tell little
 
 
 def measure(
@@ -74,7 +76,7 @@ def measure(
     progress(0.2, "whether it can be had without harm")
     conflict = meter.reconciliation(split, sample, quota=quota)
     progress(0.5, "how entangled the samples are")
-    tangle = meter.entanglement(sample, seed=seed)
+    tangle = meter.entanglement(split, sample, seed=seed)
     progress(0.7, "how many of them were memorized")
     memorized = meter.memorization(split, sample, confidences=confidences, seed=seed)
     progress(1.0, "measured")
@@ -117,20 +119,21 @@ class Meter:
         """
         losses = in_full(self.read(split.forget, self.recipe.losses))
         held_out = in_full(self.read(sample.validation, self.recipe.losses))
+        scale = Scale.LOSS
         if targets is not None and can_be_confidence(losses, held_out, targets.nan_to_num()):
+            scale = Scale.CONFIDENCE
             losses, held_out, targets = (
                 scaled(Aim.CONFIDENCE, values) for values in (losses, held_out, targets)
             )
-        else:
-            spread = None
-        return deficit(
+        owed = deficit(
             split.forget,
             losses,
             validation=sample.validation,
             held_out=held_out,
             targets=targets,
-            spread=spread,
+            spread=spread if scale is Scale.CONFIDENCE else None,
         )
+        return replace(owed, scale=scale)
 
     def reconciliation(self, split: Split, sample: Split, *, quota: float) -> Reconciliation:
         self.passes += len(sample.retain) + len(sample.forget)
@@ -143,10 +146,11 @@ class Meter:
             unseen=(unseen(sample.retain, split.retain), unseen(sample.forget, split.forget)),
         )
 
-    def entanglement(self, sample: Split, *, seed: int) -> Entanglement:
+    def entanglement(self, split: Split, sample: Split, *, seed: int) -> Entanglement:
         return entanglement(
             self.read(sample.retain, self.recipe.embeddings),
             self.read(sample.forget, self.recipe.embeddings),
+            share=len(split.forget) / (len(split.forget) + len(split.retain)),
             generator=torch.Generator().manual_seed(seed),
         )
 
@@ -198,7 +202,7 @@ def drawn(split: Split, budget: int | None, *, seed: int, logged: bool) -> Split
     """
     if budget is None:
         budget = max(FEWEST_SAMPLES, len(split.forget) + len(split.retain))
-    limit = max(2, budget // (5 if logged else 20))
+    limit = min(max(2, budget // (5 if logged else 20)), MOST_OF_A_SIDE)
     generator = torch.Generator().manual_seed(seed)
 
     def some(samples: Samples) -> Samples:

@@ -6,6 +6,7 @@ and norms are taken from products of different pieces.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,9 @@ from models.unlearning.gradients import gradient
 # The statistics whose standard errors are wanted, in this order.
 KAPPA, COSINE, BEYOND = 0, 1, 2
 BATCH = 256  # samples whose gradients are computed together, however large a piece is
+PIECES = 8  # of each side, at most, and fewer where as many gradients take more than MEMORY
+MEMORY = 2**30  # bytes
+COLUMNS = 2**16  # of a gradient, that are multiplied at once in float64
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,22 @@ def reconciliation(
     recipe: Recipe,
     *,
     quota: float = 0.5,
-    pieces: int = 8,
+    pieces: int | None = None,
     unseen: tuple[float, float] = (0.0, 0.0),
 ) -> Reconciliation:
     """Measure κ on the samples given, in evaluation mode; the network's own gradients stay as is.
 
     `quota`: HAMU's q = sin φ, the forget gain asked of a step over the greatest one possible.
-    `pieces`: of each side; memory is that of 2 · pieces gradients. `unseen`: see `Grams`.
+    `pieces`: of each side, two to eight by default, for memory is that of 2 · pieces gradients.
+    `unseen`: see `Grams`.
     Raises `ValueError` for an empty side, a quota outside 0..1 or a gradient that is not finite.
     """
     if not 0 < quota < 1:
         raise ValueError(f"the quota is a share between 0 and 1, not {quota}")
     names, parameters = trainable(network)
+    count = affordable_pieces(parameters) if pieces is None else pieces
     sides = [
-        piece_gradients(network, samples, recipe, parameters, pieces=pieces)
+        piece_gradients(network, samples, recipe, parameters, pieces=count)
         for samples in (retain, forget)
     ]
     rows = [row for side in sides for row in side]
@@ -71,7 +77,8 @@ def judged(grams: Grams, names: list[str], *, quota: float) -> Reconciliation:
     triples = inner_products(grams)
     total = triples.sum(dim=0)
     kappa, cosine, _ = statistics(total, quota).tolist()
-    errors = jackknife(grams, quota).tolist()
+    errors = jackknife(grams, lambda triples: statistics(triples.sum(dim=0), quota)).tolist()
+    of_blocks = jackknife(grams, lambda triples: triples[:, 2])
     lost = math.isnan(cosine)
     both = triples[:, :2].clamp(min=0).prod(dim=1).sqrt()  # ‖g_r‖‖g_f‖ of each block
     scale = total[:2].clamp(min=0).prod().sqrt().item()
@@ -90,6 +97,8 @@ def judged(grams: Grams, names: list[str], *, quota: float) -> Reconciliation:
         blocks_direct=share(cosines <= -quota),
         blocks_degrading=share(cosines > math.sqrt(1 - quota**2)),
         predicted_harm=predicted_harm(triples[clear, 0], cosines, quota),
+        block_kappas=dict(zip(names, triples[:, 2].tolist(), strict=True)),
+        block_kappa_errors=dict(zip(names, of_blocks.tolist(), strict=True)),
     )
 
 
@@ -137,23 +146,23 @@ def statistics(triple: Tensor, quota: float) -> Tensor:
     return torch.stack((triple[2], cosine, beyond))
 
 
-def jackknife(grams: Grams, quota: float) -> Tensor:
-    """Standard errors of `statistics` for the whole network: leave one piece out, on each side."""
+def jackknife(grams: Grams, statistic: Callable[[Tensor], Tensor]) -> Tensor:
+    """Standard errors of what is made of the triples: leave one piece out, on each side."""
     count = grams.products.shape[-1]
     sides = (range(grams.retain_pieces), range(grams.retain_pieces, count))
-    variance = torch.zeros(3, dtype=torch.float64)
+    variance = torch.zeros_like(statistic(inner_products(grams)))
     for side, unseen in zip(sides, grams.unseen, strict=True):
         if len(side) > 1 and unseen > 0:
-            values = torch.stack([statistics(without(grams, h), quota) for h in side])
+            values = torch.stack([statistic(inner_products(without(grams, h))) for h in side])
             variance += unseen * (len(side) - 1) * values.var(dim=0, correction=0)
     return variance.sqrt()
 
 
-def without(grams: Grams, piece: int) -> Tensor:
-    """The whole network's triple, one piece left out."""
+def without(grams: Grams, piece: int) -> Grams:
+    """The same with one piece left out."""
     keep = [h for h in range(grams.products.shape[-1]) if h != piece]
     cut = grams.retain_pieces - (piece < grams.retain_pieces)
-    return inner_products(Grams(grams.products[:, keep][:, :, keep], cut, grams.unseen)).sum(dim=0)
+    return Grams(grams.products[:, keep][:, :, keep], cut, grams.unseen)
 
 
 def piece_gradients(
@@ -187,10 +196,19 @@ def piece_gradients(
     return gradients
 
 
+def affordable_pieces(parameters: list[Tensor]) -> int:
+    """As many of each side as fit into the memory that is allowed, two at least."""
+    gradient_bytes = sum(parameter.nbytes for parameter in parameters)
+    return min(PIECES, max(2, MEMORY // (2 * gradient_bytes)))
+
+
 def gram(rows: list[Tensor]) -> Tensor:
     """Inner products of gradients, float64 `[pieces, pieces]`."""
-    flat = torch.stack([row.flatten() for row in rows]).double()
-    return (flat @ flat.T).cpu()
+    products = torch.zeros((len(rows), len(rows)), dtype=torch.float64)
+    for columns in zip(*(row.flatten().split(COLUMNS) for row in rows), strict=True):
+        part = torch.stack(columns).double()
+        products += (part @ part.T).cpu()
+    return products
 
 
 def trainable(network: nn.Module) -> tuple[list[str], list[Tensor]]:

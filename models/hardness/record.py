@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -12,6 +12,13 @@ class TargetRule(StrEnum):
 
     REFERENCE = "reference"  # per sample, from references that never saw it
     MATCHED = "matched"  # the mean held-out loss of the sample's stratum, for one sample or for all
+
+
+class Scale(StrEnum):
+    """In which scale a deficit is taken."""
+
+    LOSS = "loss"
+    CONFIDENCE = "confidence"  # log(eˡ − 1), the negated logit of the confidence
 
 
 class Proxy(StrEnum):
@@ -39,7 +46,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Deficit:
-    """How much forgetting is owed, δ_i = τ_i − ℓ_i, in units of loss.
+    """How much forgetting is owed, δ_i = τ_i − ℓ_i, in its `scale`.
 
     `mean` and its standard `error`; `positive`: share with δ_i > 0; `owed`: mean of (δ_i)₊.
     `spread`: standard deviation of one reference's mean deficit. `exposed`: share with δ_i over
@@ -53,6 +60,7 @@ class Deficit:
     owed: float
     spread: float | None = None
     exposed: float | None = None
+    scale: Scale = Scale.LOSS
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Reconciliation:
     possible gain that "enough" means. `block_cosines`: by parameter tensor, those lost in noise
     left out; `blocks_direct` and `blocks_degrading`: the share of them beyond either threshold.
     `predicted_harm`: change of the retain loss in a layer-wise step, over that of descent, −1..1.
+    `block_kappas`, `block_kappa_errors`: κ by parameter tensor, and its standard errors.
     """
 
     kappa: float
@@ -80,6 +89,8 @@ class Reconciliation:
     blocks_direct: float
     blocks_degrading: float
     predicted_harm: float
+    block_kappas: Mapping[str, float] = field(default_factory=dict)
+    block_kappa_errors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def angle(self) -> float | None:
@@ -92,7 +103,7 @@ class Entanglement:
     """RUM's ES about the exact pooled mean (arXiv 2406.01257); None where the means coincide.
 
     `rank`: share of random sets of the same size with a lower score. `random`: what the closed
-    form gives a random set of this size.
+    form gives a random set of this size, of which as many samples were looked at.
     """
 
     score: float | None
@@ -133,11 +144,14 @@ class Hardness:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """The value that was written down with `asdict`."""
+        """The value that was written down with `asdict`; older records do not name the scale."""
         memorized, owed = record["memorization"], record["deficit"]
+        known = {"scale": Scale.LOSS if owed["spread"] is None else Scale.CONFIDENCE} | owed
         return cls(
             shares=Shares(**record["shares"]),
-            deficit=Deficit(**{**owed, "rule": TargetRule(owed["rule"])}),
+            deficit=Deficit(
+                **{**known, "rule": TargetRule(known["rule"]), "scale": Scale(known["scale"])}
+            ),
             reconciliation=Reconciliation(**record["reconciliation"]),
             entanglement=Entanglement(**record["entanglement"]),
             memorization=memorized

@@ -107,6 +107,28 @@ def test_an_audit_that_trains_its_own_yardstick_takes_that_time_too() -> None:
     assert route(make_hardness(), costs=compared, time_left=200.0) is Route.RETRAIN
 
 
+@pytest.mark.parametrize(
+    ("deficit", "said"),
+    [
+        (make_deficit(3.0), "owed: a mean deficit of 3, and 0.2 is where"),
+        (make_deficit(-5.0, exposed=0.3), "owed: 30% of the samples are outside their own band"),
+        (
+            make_deficit(1.0, rule="matched", spread=None, exposed=None),
+            "owed: a mean deficit of 1.",
+        ),
+        (
+            make_deficit(-1.0, rule="matched", spread=None, exposed=None),
+            "Only references could show none: a mean deficit of -1.",
+        ),
+    ],
+)
+def test_the_reason_to_unlearn_is_the_one_that_held(deficit: Deficit, said: str) -> None:
+    decision = decide(make_hardness(deficit=deficit), CHEAP, FRESH, Policy())
+
+    assert decision.route is Route.HAMU
+    assert said in decision.reasons[0]
+
+
 def test_what_owes_nothing_needs_no_time() -> None:
     inside = make_hardness(deficit=make_deficit(0.1))
 

@@ -62,6 +62,16 @@ def test_the_midpoint_convention_would_give_three_quarters_more() -> None:
     assert midpoint.item() / score == pytest.approx(1.751, abs=1e-3)
 
 
+def test_a_part_of_what_is_kept_gives_the_score_of_all_of_it() -> None:
+    kept, gone = cloud(20_000, width=8), cloud(1000, at=0.5, seed=1, width=8)
+
+    whole = entanglement(kept, gone, draws=1, generator=seeded())
+    drawn = entanglement(kept[:2000], gone, share=1 / 21, draws=1, generator=seeded())
+
+    assert drawn.score == pytest.approx(whole.score, rel=0.05)
+    assert drawn.random == pytest.approx(whole.random, rel=0.5)  # fewer means err by more
+
+
 def test_a_set_apart_ranks_below_all_random_sets() -> None:
     apart = entanglement(cloud(300), cloud(30, at=2.0, seed=1), generator=seeded())
 

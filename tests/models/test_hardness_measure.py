@@ -18,7 +18,7 @@ from models.hardness.memorization import (
     summary,
     tuned_on_holdout,
 )
-from models.hardness.record import Hardness, Proxy, TargetRule
+from models.hardness.record import Hardness, Proxy, Scale, TargetRule
 from models.progress import silent
 from models.recipes.digits import recipe
 from models.seeding import seeded
@@ -70,6 +70,8 @@ def test_the_record_survives_json(case: Case) -> None:
 
     record = json.loads(json.dumps(asdict(hardness), allow_nan=False))
 
+    assert Hardness.of(record) == hardness
+    del record["deficit"]["scale"]  # as older releases wrote it down
     assert Hardness.of(record) == hardness
 
 
@@ -157,6 +159,7 @@ def test_references_decide_the_deficit(case: Case) -> None:
 
     assert hardness.deficit.rule is TargetRule.REFERENCE
     assert hardness.deficit.mean == pytest.approx(2.0, abs=1e-3)
+    assert hardness.deficit.scale is Scale.CONFIDENCE
     assert hardness.deficit.exposed == 1.0
 
 
@@ -281,6 +284,7 @@ def test_losses_below_nought_have_no_spread_of_confidences(case: Case) -> None:
 
     assert found.deficit.rule is TargetRule.REFERENCE
     assert (found.deficit.spread, found.deficit.exposed) == (None, None)
+    assert found.deficit.scale is Scale.LOSS
 
 
 def squared(network: nn.Module, batch: Any) -> Tensor:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from models.data import Batch, Samples, leaves
 from models.hardness.reconciliation import (
     Grams,
+    affordable_pieces,
+    gram,
     inner_products,
     reconciliation,
     squared_norm,
@@ -133,15 +135,21 @@ def test_the_standard_error_is_about_as_large_as_the_errors_made() -> None:
     exact = reconciliation(network, retain, forget, recipe)
     generator = torch.Generator().manual_seed(0)
 
-    ratios = []
+    ratios, of_blocks = [], list[float]()
     for _ in range(60):
         drawn = retain.take(torch.randperm(len(retain), generator=generator)[:160])
         measured = reconciliation(network, drawn, forget, recipe, unseen=(0.96, 0.0))
         ratios.append((measured.kappa - exact.kappa) / measured.kappa_error)
+        of_blocks += [
+            (measured.block_kappas[name] - kappa) / measured.block_kappa_errors[name]
+            for name, kappa in exact.block_kappas.items()
+        ]
 
     # The root mean square of 60 such ratios is 1 ± 0.1 for normal errors; the jackknife's own
     # noise with eight pieces widens them by the factor √(7/5) of Student's t.
-    assert 0.8 < torch.tensor(ratios).square().mean().sqrt().item() < 1.6
+    for found in (ratios, of_blocks):
+        assert 0.8 < torch.tensor(found).square().mean().sqrt().item() < 1.6
+    assert sum(exact.block_kappas.values()) == pytest.approx(exact.kappa)
 
 
 def test_a_gradient_lost_in_noise_has_no_cosine() -> None:
@@ -204,3 +212,21 @@ def test_large_pieces_are_read_in_batches_to_the_same_gradient(
 
     assert in_batches.kappa == pytest.approx(whole.kappa, rel=1e-5)
     assert in_batches.kappa_error == pytest.approx(whole.kappa_error, rel=1e-4)
+
+
+def test_products_are_the_same_a_few_columns_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = list(torch.randn(5, 2, 50, generator=torch.Generator().manual_seed(0)))
+    whole = gram(rows)
+
+    monkeypatch.setattr("models.hardness.reconciliation.COLUMNS", 7)
+
+    torch.testing.assert_close(gram(rows), whole)
+    flat = torch.stack(rows).flatten(1).double()
+    torch.testing.assert_close(whole, flat @ flat.T)
+
+
+@pytest.mark.parametrize(("weights", "pieces"), [(10**6, 8), (30 * 10**6, 4), (10**9, 2)])
+def test_large_networks_are_measured_by_fewer_pieces(weights: int, pieces: int) -> None:
+    parameter = torch.empty(weights, device="meta")
+
+    assert affordable_pieces([parameter]) == pieces

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.bitmap import Bitmap
 from app.db import transaction
-from app.ledger import batching, calibrations, clocks, dry_runs, model_lines
+from app.ledger import batching, calibrations, clocks, dry_runs, model_lines, references
 from app.ledger.calibrations import CELLS
 from app.ledger.log_tables import LedgerEntry
 from app.ledger.reasons import ExtensionReason
@@ -233,6 +234,34 @@ def test_a_job_that_is_nearly_due_is_retrained_while_that_is_in_time(station: St
     assert at_once["thresholds"]["time_needed"] == pytest.approx(212)  # two trainings
     assert at_once["sources"]["numbers"]["time_left"] == "ledger"
     assert at_once["sources"]["thresholds"]["time_needed"] == "derived"
+
+
+def test_an_audit_that_nobody_judges_for_takes_a_training_of_its_own(station: Station) -> None:
+    needed = []
+    with transaction(station.sessions) as session:
+        version = make_version(session, make_model(session, make_dataset(session)))
+        job = dry_run(session)
+        for number in range(references.DESIGN.count):
+            if number in (0, references.DESIGN.count - 1):
+                needed.append(time_needed(session, job))
+            references.add(
+                session,
+                version,
+                number,
+                left_out=Bitmap(),
+                losses={},
+                unseen=[],
+                weights_digest="0" * 64,
+                now=NOW,
+            )
+        needed.append(time_needed(session, job))
+
+    assert needed == pytest.approx([212, 212, 112])  # none, all but one that judges, all
+
+
+def time_needed(session: Session, job: Job) -> float:
+    by_references = assessed(rule=TargetRule.REFERENCE.value)
+    return float(decided(session, job, by_references, now=NOW)["thresholds"]["time_needed"])
 
 
 def test_references_are_advised_where_there_are_none(station: Station) -> None:

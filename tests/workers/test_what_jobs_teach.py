@@ -9,6 +9,7 @@ from app.ledger import batching
 from app.ledger.tables import Job
 from tests import factories
 from tests.reports import stages
+from workers import retraining
 
 
 def escalated(session: Session) -> Job:
@@ -66,6 +67,19 @@ def test_a_job_on_a_set_of_another_size_says_less(session: Session, times: float
 def test_a_job_that_had_nothing_to_do_teaches_nothing_and_stops_nothing(session: Session) -> None:
     decision = decided_next(session, stages.untouched(session))
 
+    assert decision["sources"]["numbers"]["p_escalate"] == "default"
+
+
+def test_a_route_that_was_given_up_for_want_of_time_teaches_nothing(session: Session) -> None:
+    job = stages.claimed(session)
+    stages.carried(session, job, "begin", "assess")
+    retraining.order(job, "the earliest request is due soon", tried=False)
+    ran = stages.ran("retrain", seconds=4.0)
+    stages.carried(session, job, "unlearn", "audit", "publish", route="retrain", unlearn=ran)
+
+    decision = decided_next(session, job)
+
+    assert decision["numbers"]["p_escalate"] == 0.5
     assert decision["sources"]["numbers"]["p_escalate"] == "default"
 
 
