@@ -2,11 +2,13 @@
 
 One rule for the shares that may be unlearned. A threshold moves from its default only on evidence:
 one failed trial that was drawn for it, at or below the default, is enough to lower it: to half of
-what failed, or to the largest share below that passed. It takes two passed trials beyond the
-default to raise it, to the smaller of the two largest, and no failure of any trial up to there. A
-trial that was drawn for something else as well, memorized and skewed at once, or for nothing, at
-random, lowers no threshold when it fails, for nobody knows of what; it keeps them from rising. An
-audit that could not tell is evidence for nothing but its own likelihood.
+what failed, or to the largest share below that passed. It takes two passed trials that were drawn
+for it, beyond the default, to raise it, to the smaller of the two largest, and no failure of any
+trial up to there. No trial takes more than half of a class, so that `stratum_share` never rises: a
+rare class in a random set is no evidence. A trial that was drawn for something else as well,
+memorized and skewed at once, or for nothing, at random, lowers no threshold when it fails, for
+nobody knows of what; it keeps them from rising. An audit that could not tell is evidence for
+nothing but its own likelihood.
 
 So a pass more never lowers a threshold, a failure more never raises one, and with few trials the
 defaults stand. `sigmas` is not calibrated: a wider band would be bold where it calls a forget set
@@ -36,8 +38,9 @@ class Trial:
     `high`, `skewed`: whether it was drawn among memorized samples, from one stratum. `memorized`:
     share of memorized samples; `stratum`: the largest share of a stratum that it takes. `verdict`:
     the audit's, or `diverged` or `impossible`. `samples`: how many were forgotten; `share`: of the
-    training set. `unlearn`: seconds, as a share of the retrain's. `exposed`: share of samples
-    outside their own band before, and of the `retrained` network; None without references.
+    training set; `comparable`: of them, what an audit can compare. `unlearn`: seconds, as a share
+    of the retrain's. `exposed`: share of samples outside their own band before, and of the
+    `retrained` network; None without references.
     """
 
     high: bool
@@ -51,6 +54,7 @@ class Trial:
     unlearn: float
     exposed: float | None = None
     retrained: float | None = None
+    comparable: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,13 @@ class Calibration:
         return cls(**{**record, "rule": TargetRule(record["rule"]), "precedents": precedents})
 
 
-def calibrate(every: Sequence[Trial], defaults: Policy | None = None) -> Calibration:
+def calibrate(
+    every: Sequence[Trial], defaults: Policy | None = None, *, asks_a_person: bool = False
+) -> Calibration:
     """The calibration from these trials, at least one; from those aimed as most of them were.
 
-    References that are finished in the middle of a calibration aim the rest of it.
+    References that are finished in the middle of a calibration aim the rest of it. `asks_a_person`:
+    whether an audit that could not tell is followed by no retrain, but waits for somebody's word.
     """
     usual = defaults or Policy()
     rule = max(TargetRule, key=lambda rule: sum(one.rule is rule for one in every))
@@ -124,23 +131,30 @@ def calibrate(every: Sequence[Trial], defaults: Policy | None = None) -> Calibra
         one
         for one in trials
         if one.samples >= usual.fewest
+        and one.comparable >= usual.comparable_share
         and one.stratum <= or_default(stratum, usual.stratum_share)
-        and not (blind and (one.memorized or 0.0) > or_default(memorized, usual.memorized_share))
+        and not (blind and beyond(one.memorized, or_default(memorized, usual.memorized_share)))
     ]
+    accepted = ("pass", "inconclusive") if asks_a_person else ("pass",)
     return Calibration(
         rule=rule,
         stratum_share=stratum,
         memorized_share=memorized if blind else None,
         exposed_share=None if blind else exposed_share(trials),
-        precedents=tuple(map(precedent, allowed)),
+        precedents=tuple(precedent(one, accepted) for one in allowed),
     )
 
 
-def precedent(trial: Trial) -> Precedent:
+def beyond(memorized: float | None, limit: float) -> bool:
+    """Whether a job without references is retrained for it; so is one of which nobody knows."""
+    return memorized is None or memorized > limit
+
+
+def precedent(trial: Trial, accepted: tuple[str, ...]) -> Precedent:
     """What a trial tells of jobs; without a network it does not say what unlearning takes."""
     return Precedent(
         share=trial.share,
-        escalated=trial.verdict != "pass",
+        escalated=trial.verdict not in accepted,
         unlearn=None if trial.verdict in UNFINISHED else trial.unlearn,
     )
 
@@ -175,8 +189,12 @@ def threshold(points: Iterable[Point], default: float) -> float | None:
     if blamed <= default:
         return max(blamed / 2, *(share for share in passed if share < blamed), 0.0)
     ceiling = min((one.share for one in failed), default=inf)
-    beyond = [share for share in passed if default < share < ceiling]
-    return beyond[-ENOUGH] if len(beyond) >= ENOUGH else None
+    evidence = sorted(
+        point.share
+        for point in points
+        if point.passed and point.alone and point.drawn_for and default < point.share < ceiling
+    )
+    return evidence[-ENOUGH] if len(evidence) >= ENOUGH else None
 
 
 def exposed_share(trials: Sequence[Trial]) -> float | None:

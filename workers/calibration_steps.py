@@ -84,7 +84,9 @@ def finish(desk: Desk) -> None:
         cells = calibrations.cells(session, job.id)
         method = cells[-1].outcome["method"]  # a policy may have changed it on the way
         trials = [trial_of(cell) for cell in cells if cell.outcome["method"] == method]
-        taught = calibrate(trials, costs.choices(Policy.of(job.model.policy)))
+        policy = Policy.of(job.model.policy)
+        asks_a_person = policy.on_inconclusive != "retrain"
+        taught = calibrate(trials, costs.choices(policy), asks_a_person=asks_a_person)
         calibrations.learn(
             session,
             job,
@@ -117,4 +119,5 @@ def trial_of(cell: CalibrationCell) -> Trial:
         unlearn=seconds["unlearn"] / seconds["retrain"],
         exposed=hardness.deficit.exposed,
         retrained=outcome["retrained_exposed"],
+        comparable=hardness.shares.comparable,
     )

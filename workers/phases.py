@@ -1,7 +1,8 @@
 """What the child does, phase by phase: open a job, train, assess, unlearn, audit."""
 
 import json
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from models.auditing.signals import refuse_overlap
 from models.auditing.verdict import Thresholds
 from models.data import Holdout, Samples, Split
 from models.fresh import trained
-from models.hardness.measure import measure
+from models.hardness.measure import affordable, measure
 from models.progress import Progress, part, turn
 from models.recipe import Recipe
 from models.resuming import Resume
@@ -25,13 +26,14 @@ from models.trial import Known
 from models.unlearning import METHODS, RESUMABLE
 from workers import against_retrain, said, trials
 from workers.aims import Aims, by_references
-from workers.audit_seconds import audit_seconds
+from workers.audit_seconds import audit_seconds, pass_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
 from workers.probing import probe
 from workers.yardstick import SHARE, accounted, yardstick
 
-MEASURED = 0.8  # of the progress of an assessment that has to time a training too
+TIMED = 0.2  # of the progress of an assessment that has to time a training too
+MEASURING = 0.05  # of a retrain's time, for passes through the network
 
 
 class Bench:
@@ -110,8 +112,18 @@ class Bench:
         train_samples: int | None,
     ) -> dict[str, Any]:
         """Measure hardness on the parent, and predict what a retrain and an audit will take."""
+        started = time.monotonic()
         parent, split = self.before
-        measured = MEASURED if train_seconds is None or train_samples is None else 1.0
+        timed = 0.0
+        if train_seconds is None or train_samples is None:
+            timed = TIMED
+            watched = part(self.progress, 0.0, timed, "timing a training on a few samples: ")
+            train = partial(
+                trained, self.recipe, seed=self.seed, progress=watched, device=self.device
+            )
+            train_seconds, train_samples = probe(self.samples, train)
+        retrain_seconds = train_seconds * len(split.retain) / train_samples
+        per_pass = pass_seconds(parent, self.holdout, self.recipe)
         hardness = measure(
             parent,
             split,
@@ -119,18 +131,13 @@ class Bench:
             confidences=said.confidences_in(confidences),
             **by_references(steering, parent, split, self.recipe),
             seed=self.seed,
-            progress=part(self.progress, 0.0, measured, ""),
+            budget_samples=affordable(split, most=MEASURING * retrain_seconds / per_pass),
+            progress=part(self.progress, timed, 1.0, ""),
         )
-        if train_seconds is None or train_samples is None:
-            watched = part(self.progress, measured, 1.0, "timing a training on a few samples: ")
-            train = partial(
-                trained, self.recipe, seed=self.seed, progress=watched, device=self.device
-            )
-            train_seconds, train_samples = probe(self.samples, train)
         return {
-            "hardness": asdict(hardness),
-            "retrain_seconds": train_seconds * len(split.retain) / train_samples,
-            "audit_seconds": audit_seconds(parent, split, self.holdout, self.recipe),
+            "hardness": asdict(replace(hardness, seconds=time.monotonic() - started)),
+            "retrain_seconds": retrain_seconds,
+            "audit_seconds": audit_seconds(per_pass, split, self.holdout, self.recipe),
         }
 
     def unlearn(

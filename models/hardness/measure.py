@@ -1,5 +1,6 @@
 """Everything a decision looks at, measured on the parent version within a budget of samples."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -61,7 +62,8 @@ def measure(
     the order of the forget set; targets are losses, the spread is in the scale of confidence.
     `quota`: HAMU's q, for the thresholds. `budget_samples`: bound on sample passes, beside one over
     the whole forget set; the default, one for each sample of the training set, is about 3 % of a
-    retrain of twenty epochs, as most of them go forward only.
+    retrain of twenty epochs, as most of them go forward only. `affordable`
+    gives less where a retrain has few epochs.
     Raises `ValueError` for an empty side and for losses or gradients that are not finite.
     """
     started = time.monotonic()
@@ -69,7 +71,8 @@ def measure(
     if len(split.retain) == 0:
         raise ValueError("the retain set is empty: nothing would be left to serve")
     require_losses_per_sample(network, recipe, split.forget)
-    sample = drawn(split, budget_samples, seed=seed, logged=confidences is not None)
+    budget = affordable(split) if budget_samples is None else budget_samples
+    sample = drawn(split, budget, seed=seed, logged=confidences is not None)
     meter = Meter(network, recipe)
     progress(0.0, "how much forgetting is owed")
     owed = meter.deficit(split, sample, targets=targets, spread=spread)
@@ -193,15 +196,18 @@ class Meter:
         )
 
 
-def drawn(split: Split, budget: int | None, *, seed: int, logged: bool) -> Split:
+def affordable(split: Split, most: float = math.inf) -> int:
+    """A pass for each sample, or as many as are paid for; but so many that they tell something."""
+    return max(FEWEST_SAMPLES, int(min(len(split.forget) + len(split.retain), most)))
+
+
+def drawn(split: Split, budget: int, *, seed: int, logged: bool) -> Split:
     """As many samples of each side as the budget has passes for, drawn at random.
 
     Each side's gradients and embeddings, and the held-out losses, take five passes of a side; where
     there is no log, training on held-out data (two) and losses before and after it take eight more
     at most, and as long as fifteen, for the batches that train are small.
     """
-    if budget is None:
-        budget = max(FEWEST_SAMPLES, len(split.forget) + len(split.retain))
     limit = min(max(2, budget // (5 if logged else 20)), MOST_OF_A_SIDE)
     generator = torch.Generator().manual_seed(seed)
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -105,6 +106,12 @@ def test_two_passes_beyond_the_default_raise_a_threshold_and_one_does_not() -> N
     assert learnt(make_trial(), high[0]).memorized_share is None
 
 
+def test_rare_strata_in_random_sets_raise_nothing() -> None:
+    rare = [make_trial(stratum=stratum) for stratum in (1.0, 0.9, 0.8)]
+
+    assert learnt(*rare, make_trial(skewed=True, stratum=0.5)).stratum_share is None
+
+
 def test_a_failure_that_has_another_excuse_only_keeps_a_threshold_from_rising() -> None:
     high = make_trial(high=True, memorized=0.9), make_trial(high=True, memorized=0.7)
     both = make_trial(high=True, skewed=True, memorized=0.6, stratum=0.3, verdict="escalate")
@@ -128,6 +135,24 @@ def test_trials_that_the_decision_would_retrain_count_for_neither_cost_nor_risk(
     found = learnt(make_trial(), make_trial(), hard)
 
     assert found.precedents == (Precedent(0.05, escalated=False, unlearn=0.1),) * 2
+
+
+@pytest.mark.parametrize("changed", [{"memorized": None}, {"comparable": 0.5}, {"samples": 12}])
+def test_nor_do_trials_that_no_audit_could_judge_or_of_which_too_little_is_known(
+    changed: dict[str, Any],
+) -> None:
+    judged = Policy(fewest=20, comparable_share=0.8)
+
+    found = calibrate([make_trial(), make_trial(verdict="inconclusive", **changed)], judged)
+
+    assert escalated(found) == [False]
+
+
+def test_where_a_person_is_asked_an_audit_that_could_not_tell_is_no_escalation() -> None:
+    trials = [make_trial(verdict=verdict) for verdict in ("pass", "inconclusive", "escalate")]
+
+    assert escalated(calibrate(trials)) == [False, True, True]
+    assert escalated(calibrate(trials, asks_a_person=True)) == [False, False, True]
 
 
 @pytest.mark.parametrize("verdict", ["diverged", "impossible"])

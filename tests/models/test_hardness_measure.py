@@ -1,4 +1,5 @@
 import json
+import math
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from models.data import Samples, Split, leaves
 from models.diverged import Diverged
-from models.hardness.measure import measure
+from models.hardness.measure import affordable, measure
 from models.hardness.memorization import (
     confidence_proxy,
     holdout_proxy,
@@ -106,6 +107,16 @@ def test_by_default_it_costs_under_a_twentieth_of_a_retrain(case: Case) -> None:
     hardness = measured(case, split)
 
     assert hardness.sample_passes < 0.05 * recipe.schedule.epochs * len(split.retain)
+
+
+def test_a_retrain_of_few_epochs_pays_for_fewer_passes(case: Case) -> None:
+    split = case.first(48)
+    assert [affordable(split, most) for most in (math.inf, 2000.0, 800.9, 3.0)] == [
+        len(case.pool),
+        len(case.pool),
+        800,
+        512,  # fewer would tell nothing
+    ]
 
 
 def test_enough_budget_reads_everything_and_leaves_no_sampling_error(case: Case) -> None:

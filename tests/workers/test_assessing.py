@@ -5,11 +5,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 
 from models import weights
+from models.data import Samples
 from models.seeding import seeded
 from tests.workers import tiny
 from workers.phases import Bench
+from workers.probing import probe
 
 
 @pytest.mark.parametrize("timed", [True, False])
@@ -40,3 +43,15 @@ def test_the_progress_of_an_assessment_never_goes_back(
     assert told["retrain_seconds"] > 0
     if timed:
         assert told["retrain_seconds"] == pytest.approx(7.6 * len(lists["retain"]) / 400)
+
+
+@pytest.mark.parametrize(("there", "taken"), [(40, 40), (1000, 64), (3000, 150), (100_000, 256)])
+def test_a_training_is_timed_on_a_small_part_of_the_samples(there: int, taken: int) -> None:
+    rows = torch.zeros(there)
+    samples = Samples(tuple(map(str, range(there))), (rows,), rows.long())
+    seen: list[int] = []
+
+    seconds, count = probe(samples, lambda few: seen.append(len(few)))
+
+    assert (seen, count) == ([taken], taken)
+    assert seconds >= 0
