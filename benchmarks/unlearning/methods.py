@@ -65,6 +65,8 @@ BASELINES: Mapping[str, tuple[Settings, ...]] = {
     "ssd": ({}, {"selection": 5.0}, {"selection": 2.0}, {"selection": 2.0, "dampening": 0.3}),
 }
 
+# Its quota is relative, by its authors' other rule: the normalised one, Q/η = 0.5, cannot be had on
+# networks that fit well, and stops at once.
 published_hamu = partial(
     hamu,
     aim="ascent",
