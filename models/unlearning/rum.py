@@ -80,8 +80,11 @@ def rum(
 def nothing(
     network: nn.Module, split: Split, recipe: Recipe, /, *, seed: int, progress: Progress
 ) -> Unlearned:
-    """Leave a group as it is: right where a retrained network would say the same of it."""
-    return Unlearned(deepcopy(network).eval(), Trace(Stop.FORGOTTEN, steps=0, sample_passes=0))
+    """Leave a group as it is: right where a retrained network would say the same of it.
+
+    Its stop is the budget's, as nobody measured whether the group looks like unseen data.
+    """
+    return Unlearned(deepcopy(network).eval(), Trace(Stop.BUDGET, steps=0, sample_passes=0))
 
 
 def merged(traces: Sequence[Trace], places: Sequence[int], groups: Sequence[Group]) -> Trace:

@@ -30,13 +30,17 @@ class Pending(StrEnum):
 
 @dataclass(frozen=True)
 class Group:
-    """Samples of similar hardness. `digest`: SHA-256 of the JSON list of their ids, in hex."""
+    """Samples of similar hardness.
+
+    `digest`: SHA-256 of the JSON list of their ids, sorted, in hex. The same samples have the same
+    digest in whichever order they came.
+    """
 
     ids: tuple[str, ...]
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(json.dumps(self.ids).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(sorted(self.ids)).encode()).hexdigest()
 
 
 def refined(
@@ -86,10 +90,14 @@ def joined(first: Samples, second: Samples) -> Samples:
         ids=first.ids + second.ids,
         batch=rebuilt(first.batch, [torch.cat(pair) for pair in pairs]),
         strata=torch.cat((first.strata, second.strata)),
-        subjects=None
-        if first.subjects is None or second.subjects is None
-        else first.subjects + second.subjects,
+        subjects=both(first.subjects, second.subjects),
+        groups=both(first.groups, second.groups),
     )
+
+
+def both(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The words of both sides, in that order; None where one side has none."""
+    return None if first is None or second is None else first + second
 
 
 def rebuilt(batch: Batch, parts: Sequence[Tensor]) -> Batch:

@@ -80,6 +80,20 @@ def test_a_set_apart_ranks_below_all_random_sets() -> None:
     assert apart.score < apart.random / 10
 
 
+def test_the_further_apart_the_lower_the_score_and_all_well_below_a_random_sets() -> None:
+    kept = cloud(300)
+
+    low, medium, high = (
+        entanglement(kept, cloud(30, at=at, seed=1), draws=1, generator=seeded()).score
+        for at in (2.0, 1.0, 0.5)
+    )
+
+    assert low is not None
+    assert medium is not None
+    assert high is not None
+    assert low < medium < high < random_score(300, 30) / 4
+
+
 def test_random_sets_rank_evenly() -> None:
     pool = cloud(330)
     ranks = []
