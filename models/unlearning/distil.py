@@ -7,7 +7,7 @@ from both sides, so that a sample can be neither under- nor over-forgotten for l
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses, movable
+from models.batch_losses import batch_losses, differentiable, movable
 from models.data import Split
 from models.diverged import Diverged
 from models.progress import Progress
@@ -60,7 +60,8 @@ def distil(
         for step in range(steps):
             progress(step / steps, f"step {step + 1} of {steps}")
             rows, others = next(asked), next(kept)
-            guess = logits(student, split.forget.rows(rows, device=device_of(student)))
+            with differentiable(student):
+                guess = logits(student, split.forget.rows(rows, device=device_of(student)))
             away = divergence(due[rows.to(due.device)], guess)
             retain = batch_losses(student, recipe, split.retain, others).mean()
             descend(retain + weight * away, optimizer)

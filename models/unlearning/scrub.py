@@ -6,7 +6,7 @@ Source: Kurmanji et al., "Towards Unbounded Machine Unlearning", arXiv 2302.0988
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses, movable
+from models.batch_losses import batch_losses, differentiable, movable
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
@@ -41,21 +41,26 @@ def scrub(
 
     Each epoch ends with a pass over the retain set that lowers γ·L_R + α·KL, so that the last ones
     only repair. The weights of every epoch are kept, and the answer is the epoch whose forget score
-    is nearest to that of held-out samples of the same strata; among equals the last. Without
-    held-out samples there is nothing to rewind by, which is a `ValueError`.
+    is nearest to the teacher's on held-out samples of the same strata; among equals the last. The
+    paper takes that score from the student after its last epoch; but one that has collapsed serves
+    all samples alike, so that its collapse would count as perfect.
+
+    Without held-out samples there is nothing to rewind by, which is a `ValueError`.
     """
     require_both_sets(split)
     if len(split.validation) == 0:
         raise ValueError("SCRUB rewinds by held-out samples, and there are none")
     teacher = working_copy(network).requires_grad_(False)
+    wanted = unseen_score(teacher, split, recipe)
     way = descent(network, rate=rate)
     stored: list[list[Tensor]] = []
     gaps: list[float] = []
 
     def apart(samples: Samples, rows: Tensor) -> Tensor:
         batch = samples.rows(rows, device=device_of(network))
-        taught, learnt = logits(teacher, batch), logits(way.network, batch)
-        return divergence(taught, learnt, temperature=temperature)
+        with differentiable(way.network):
+            learnt = logits(way.network, batch)
+        return divergence(logits(teacher, batch), learnt, temperature=temperature)
 
     with seeded(seed) as generator:
         for epoch in range(epochs):
@@ -69,7 +74,8 @@ def scrub(
                 loss = retain_weight * keep + distil_weight * apart(split.retain, rows)
                 way.step(loss, samples=3 * len(rows), retain_loss=keep)
             stored.append(saved(movable(way.network)))
-            gaps.append(score_gap(way.network, split, recipe))
+            score = evaluate(way.network, split.forget, recipe.scores).mean().item()
+            gaps.append(abs(score - wanted))
     best = max(range(epochs), key=lambda epoch: (-gaps[epoch], epoch))
     put_back(movable(way.network), stored[best])
     way.columns["forget_score_gap"] = gaps
@@ -86,8 +92,7 @@ def divergence(teacher: Tensor, student: Tensor, *, temperature: float) -> Tenso
     )
 
 
-def score_gap(network: nn.Module, split: Split, recipe: Recipe) -> float:
-    """How far the forget set's mean score is from that of held-out samples of the same strata."""
-    unseen = evaluate(network, split.validation, recipe.scores)
-    wanted = class_means(unseen, split.validation.strata, split.forget.strata)
-    return (evaluate(network, split.forget, recipe.scores).mean() - wanted.mean()).abs().item()
+def unseen_score(network: nn.Module, split: Split, recipe: Recipe) -> float:
+    """The mean score on held-out samples, whose strata weigh as they do in the forget set."""
+    scores = evaluate(network, split.validation, recipe.scores)
+    return class_means(scores, split.validation.strata, split.forget.strata).mean().item()

@@ -1,13 +1,19 @@
 """Where losses are computed of which gradients are taken."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from models.batch_losses import batch_losses
-from models.data import Batch, Samples
+from models.data import Batch, Samples, Split
 from models.hardness.memorization import tuned_on_holdout
 from models.hardness.reconciliation import piece_gradients
+from models.progress import silent
+from models.unlearning.distil import distil
+from models.unlearning.logits import class_logits
+from models.unlearning.scrub import scrub
 from tests.models.tiny_recipe import Tiny
 
 
@@ -31,6 +37,13 @@ class Watching(Tiny):
         return super().losses(network, batch)
 
 
+def watched(network: nn.Module, batch: Batch) -> Tensor:
+    """Class logits; notes the same of a network that learns."""
+    if torch.is_grad_enabled() and next(network.parameters()).requires_grad:
+        seen.append(torch.backends.cudnn.enabled)
+    return class_logits(network, batch)
+
+
 seen: list[bool] = []
 recipe = Watching(network=Recurrent)
 
@@ -45,7 +58,7 @@ def samples() -> Samples:
     return recipe.pool().take(torch.arange(20))
 
 
-@pytest.mark.parametrize("way", ["step", "hardness", "memorization"])
+@pytest.mark.parametrize("way", ["step", "hardness", "memorization", "scrub", "distil"])
 def test_cudnn_is_left_out_where_it_could_not_go_back_through_a_recurrent_layer(
     way: str, samples: Samples
 ) -> None:
@@ -55,8 +68,15 @@ def test_cudnn_is_left_out_where_it_could_not_go_back_through_a_recurrent_layer(
         batch_losses(network, recipe, samples, torch.arange(4))
     elif way == "hardness":
         piece_gradients(network, samples, recipe, list(network.parameters()), pieces=2)
-    else:
+    elif way == "memorization":
         tuned_on_holdout(network, samples, recipe, passes=40, seed=0)
+    else:
+        asked: dict[str, Any] = {"logits": watched, "seed": 0, "progress": silent}
+        split = Split(samples, samples, samples)
+        if way == "scrub":
+            scrub(network, split, recipe, epochs=1, **asked)
+        else:
+            distil(network, split, recipe, targets=torch.full((20, 3), 1 / 3), steps=1, **asked)
 
     assert seen
     assert not any(seen)

@@ -1,11 +1,11 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.batch_losses import movable
-from models.data import leaves
+from models.data import Batch, leaves
 from models.progress import silent
 from models.unlearning.descent import descent
 from models.unlearning.gradients import saved
@@ -16,6 +16,41 @@ from tests.models.blobs import blobs, make_split, recipe, same_state, trained
 @pytest.fixture
 def network() -> nn.Module:
     return trained()
+
+
+def test_only_weights_move_on_which_the_forget_sets_loss_leans_most(network: nn.Module) -> None:
+    split = make_split()
+    loss = recipe.losses(network, split.forget.batch).sum()
+    slopes = torch.cat([g.flatten() for g in torch.autograd.grad(loss, movable(network))]).abs()
+
+    done = salun(network, split, recipe, saliency=0.1, seed=0, progress=silent).network
+
+    pairs = zip(done.parameters(), network.parameters(), strict=True)
+    moved = torch.cat([(after != before).flatten() for after, before in pairs])
+    least = slopes.sort(descending=True).values[round(0.1 * len(slopes)) - 1].item()
+    assert slopes[moved].min().item() >= 0.999 * least  # sums of batches round otherwise
+
+
+def test_labels_are_drawn_anew_in_every_epoch(network: nn.Module) -> None:
+    split = make_split()
+    learnt: list[dict[tuple[float, ...], int]] = []
+
+    class Watching(type(recipe)):  # type: ignore[misc]
+        """Notes the labels that the forget set is said to have."""
+
+        def losses(self, network: nn.Module, batch: Batch) -> Tensor:
+            inputs, labels = leaves(batch)
+            if len(labels) == len(split.forget):
+                learnt.append(dict(zip(map(tuple, inputs.tolist()), labels.tolist(), strict=True)))
+            return super().losses(network, batch)
+
+    watching = Watching(**{each.name: getattr(recipe, each.name) for each in fields(recipe)})
+
+    salun(network, split, watching, epochs=2, seed=0, progress=silent)
+
+    true, first, second = learnt  # the first time for the mask
+    assert true.keys() == first.keys() == second.keys()
+    assert true != first != second != true
 
 
 @pytest.mark.parametrize("saliency", [0.1, 0.5])
