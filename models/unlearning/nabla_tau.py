@@ -85,11 +85,17 @@ def nabla_tau(
     table) replaces τ by a fixed level per sample under a linear hinge. For small forget sets the
     published α₀ = (5/3)·share forgets too little (our notes); then pass `alpha`, 0.5 for instance.
 
+    Raises `ValueError` for `class_matched` with `targets`, and for validation samples that are
+    forgotten or kept as well: τ would be a training loss.
+
     `resume`: where the state is left between forget-epochs; a run that was killed goes on from
     there to the same bits.
     """
     require_both_sets(split)
     at_least_one(batch_size=batch_size, refresh_every=refresh_every)
+    if class_matched and targets is not None:
+        raise ValueError("class_matched weighs τ, and targets stand in its place; leave one out")
+    _refuse_trained_validation(split)
     settings = settings_of(preset, rate=rate, batch_size=batch_size)
     plan = schedule_of(
         len(split.forget),
@@ -158,6 +164,16 @@ def _carry_out(run: Run, course: Course, *, progress: Progress, resume: Resume |
     take_up(resume, run, course)
     keeper = Keeper(partial(leave, resume, run, course))
     descend(run, course, progress=progress, keeper=keeper)
+
+
+def _refuse_trained_validation(split: Split) -> None:
+    """τ is what the network makes of samples that it never saw."""
+    shared = set(split.validation.ids) & {*split.forget.ids, *split.retain.ids}
+    if shared:
+        raise ValueError(
+            f"{len(shared)} of the validation samples are also forgotten or kept; τ needs samples"
+            " on which the network was not trained"
+        )
 
 
 def _refuse_pieces_of_one(network: nn.Module, split: Split, size: int) -> None:

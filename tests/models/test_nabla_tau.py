@@ -139,6 +139,37 @@ def test_above_tau_the_two_sided_form_pulls_the_forget_loss_down() -> None:
         torch.testing.assert_close(own, 2 * (loss - tau) * due, rtol=1e-9, atol=1e-12)
 
 
+def test_below_tau_the_scale_free_form_pulls_by_the_share_that_is_missing() -> None:
+    split = set_against(forget_above=False)
+    loss, tau = (
+        mean_loss(trained(), part.batch).item() for part in (split.forget, split.validation)
+    )
+
+    made = one_step_gradient(split, alpha=1.0, scale_free=True)
+
+    for own, due in zip(made, gradient(trained(), split.forget.batch), strict=True):
+        torch.testing.assert_close(own, -2 * (1 - loss / tau) * due, rtol=1e-9, atol=1e-12)
+
+
+def test_a_class_matched_tau_is_what_the_forget_loss_is_pulled_to() -> None:
+    split = set_against(forget_above=False)
+    losses = evaluate(trained(), split.validation, recipe.losses)
+    of_class = {
+        each: losses[split.validation.strata == each].mean().item()
+        for each in split.validation.strata.unique().tolist()
+    }
+    asked = split.forget.strata.tolist()
+    tau = sum(of_class.get(each, losses.mean().item()) for each in asked) / len(asked)
+    loss = mean_loss(trained(), split.forget.batch).item()
+
+    made = one_step_gradient(split, alpha=1.0, class_matched=True)
+
+    assert abs(tau - losses.mean().item()) > 0.01
+    assert tau > loss
+    for own, due in zip(made, gradient(trained(), split.forget.batch), strict=True):
+        torch.testing.assert_close(own, -2 * (tau - loss) * due, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("forget", [16, 100])
 def test_with_an_alpha_of_nought_it_is_fine_tuning_bit_for_bit(forget: int) -> None:
     split = split_of(forget)

@@ -101,6 +101,12 @@ def test_alpha_can_fall_with_every_step_of_a_run() -> None:
     assert made.trace.columns["alpha"] == pytest.approx([0.8, 0.6, 0.4, 0.2])
 
 
+def validated_by(seen: str) -> Split:
+    """A split of which one validation sample is of another part too."""
+    split = make_split()
+    return replace(split, validation=getattr(split, seen).take(torch.arange(1)))
+
+
 none = torch.zeros(0, dtype=torch.int64)
 without = {
     part: replace(make_split(), **{part: getattr(make_split(), part).take(none)})
@@ -117,6 +123,13 @@ without = {
         (without["validation"], {"class_matched": True}, "without validation samples"),
         (make_split(), {"preset": "sound"}, "no preset 'sound'; there are image, text"),
         (make_split(), {"targets": torch.ones(3)}, "targets have shape"),
+        (
+            make_split(),
+            {"targets": torch.ones(16), "class_matched": True},
+            "class_matched weighs τ, and targets stand in its place",
+        ),
+        (validated_by("forget"), {}, "1 of the validation samples are also"),
+        (validated_by("retain"), {}, "1 of the validation samples are also"),
         (make_split(), {"alpha": 1.1}, "alpha is a share, 0 to 1, not 1.1"),
         (make_split(), {"alpha": -0.1}, "alpha is a share"),
         (make_split(), {"alpha": float("nan")}, "alpha is a share"),
