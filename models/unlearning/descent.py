@@ -27,7 +27,10 @@ class Descent:
     columns: dict[str, list[float]] = field(default_factory=dict)
 
     def step(self, loss: Tensor, *, samples: int, **logged: Tensor) -> None:
-        """One update; `Diverged` where the loss or its gradient is not finite."""
+        """One update; `Diverged` where the loss is not finite.
+
+        A gradient that is not spoils the weights, which `ended` sees.
+        """
         if not bool(torch.isfinite(loss)):
             raise Diverged(f"the loss is {loss.item()} at step {self.steps + 1}")
         self.optimizer.zero_grad(set_to_none=True)
@@ -52,8 +55,14 @@ def descent(
     momentum: float = MOMENTUM,
     weight_decay: float = WEIGHT_DECAY,
 ) -> Descent:
-    """Start from a copy in evaluation mode; `ValueError` where no parameter can move."""
+    """Start from a copy in evaluation mode.
+
+    `ValueError` where no parameter can move, or one is in half precision: most of its steps would
+    be rounded away.
+    """
     student = working_copy(network)
+    if any(weight.dtype in (torch.float16, torch.bfloat16) for weight in movable(student)):
+        raise ValueError("half precision rounds away SGD's steps; keep the weights in float32")
     # The optimizer has to hold the copy's own parameters: a public SCRUB handed it the teacher's.
     optimizer = torch.optim.SGD(
         movable(student), lr=rate, momentum=momentum, weight_decay=weight_decay

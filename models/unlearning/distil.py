@@ -15,7 +15,12 @@ from models.recipe import Recipe
 from models.seeding import seeded
 from models.training import device_of
 from models.unlearning.contract import Stop, Trace, Unlearned
-from models.unlearning.gradients import require_both_sets, require_finite, working_copy
+from models.unlearning.gradients import (
+    at_least_one,
+    require_both_sets,
+    require_finite,
+    working_copy,
+)
 from models.unlearning.logits import Logits, class_logits
 from models.unlearning.shuffled import full_batches
 
@@ -46,6 +51,7 @@ def distil(
     saw has none.
     """
     require_both_sets(split)
+    at_least_one(steps=steps, batch_size=batch_size, forget_batch=forget_batch)
     student = working_copy(network)
     due = checked(targets, student, split, logits)
     trace = {name: list[float]() for name in COLUMNS}

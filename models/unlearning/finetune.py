@@ -9,7 +9,7 @@ from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import require_both_sets
+from models.unlearning.gradients import at_least_one, require_both_sets
 
 
 def finetune(
@@ -26,6 +26,7 @@ def finetune(
 ) -> Unlearned:
     """Lower the loss on the retain set, in training mode as in the recipe's own training."""
     require_both_sets(split)
+    at_least_one(epochs=epochs, batch_size=batch_size)
     way = descent(network, rate=rate)
     way.network.train()
     with seeded(seed) as generator:

@@ -13,7 +13,7 @@ from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import require_both_sets
+from models.unlearning.gradients import at_least_one, require_both_sets
 
 
 def l1_sparse(
@@ -31,6 +31,7 @@ def l1_sparse(
 ) -> Unlearned:
     """Lower L_R + λ_e‖θ‖₁ with λ_e = penalty · (1 − e/E), e = 0..E−1."""
     require_both_sets(split)
+    at_least_one(epochs=epochs, batch_size=batch_size)
     way = descent(network, rate=rate)
     way.network.train()
     with seeded(seed) as generator:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from models.data import Batch, leaves
@@ -21,6 +22,8 @@ def class_logits(network: nn.Module, batch: Batch) -> Tensor:
     inputs = leaves(batch)[0]
     try:
         output = network(inputs)
+    except torch.OutOfMemoryError:
+        raise  # which is a RuntimeError, but none of the network's making
     except (TypeError, RuntimeError) as error:
         raise ValueError(
             f"the network does not take the batch's first tensor; {WAY_OUT}"

@@ -17,7 +17,7 @@ from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import gradient, require_both_sets
+from models.unlearning.gradients import at_least_one, gradient, require_both_sets
 
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -45,6 +45,9 @@ def msg(
     layer. In training mode, as normalisation has to learn the statistics of the new weights.
     """
     require_both_sets(split)
+    at_least_one(epochs=epochs, batch_size=batch_size)
+    if not 0 <= reset <= 1:
+        raise ValueError(f"reset is a share, 0 to 1, not {reset}")
     way = descent(network, rate=rate)
     layers = weighted_layers(way.network)
     with seeded(seed) as generator:
@@ -72,14 +75,21 @@ def msg(
 
 
 def weighted_layers(network: nn.Module) -> list[Weighted]:
-    """Convolutions and linear layers whose weights may move; of those that share one, the first."""
+    """Convolutions and linear layers whose weights may move; of those that share one, the first.
+
+    A weight that is computed from others (`parametrizations.weight_norm`) cannot be drawn anew.
+    """
     layers = {
         id(module.weight): module
         for module in reversed(list(network.modules()))
-        if isinstance(module, Weighted) and module.weight.requires_grad
+        if isinstance(module, Weighted)
+        and isinstance(module.weight, nn.Parameter)
+        and module.weight.requires_grad
     }
     if not layers:
-        raise ValueError("MSG resets weights of convolutions and linear layers; there are none")
+        raise ValueError(
+            "MSG resets weights of convolutions and linear layers; there are none that can be"
+        )
     return list(reversed(layers.values()))
 
 

@@ -12,7 +12,7 @@ from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import require_both_sets
+from models.unlearning.gradients import at_least_one, require_both_sets
 
 
 def neggrad_plus(
@@ -34,6 +34,9 @@ def neggrad_plus(
     own. Ascent has no end, so a small α or many epochs raise `Diverged`.
     """
     require_both_sets(split)
+    at_least_one(epochs=epochs, batch_size=batch_size)
+    if not 0 <= retain_weight <= 1:
+        raise ValueError(f"retain_weight is a share, 0 to 1, not {retain_weight}")
     way = descent(network, rate=rate)
     with seeded(seed) as generator:
         forget = endless_row_batches(len(split.forget), batch_size, generator=generator)

@@ -19,7 +19,7 @@ from models.seeding import seeded
 from models.training import device_of
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import Descent, descent, one_pass
-from models.unlearning.gradients import gradient, require_both_sets, saved
+from models.unlearning.gradients import at_least_one, gradient, require_both_sets, saved
 from models.unlearning.logits import Logits, class_logits
 
 
@@ -44,6 +44,7 @@ def salun(
     labels; otherwise a `ValueError`.
     """
     require_both_sets(split)
+    at_least_one(epochs=epochs, batch_size=batch_size)
     if not 0 < saliency <= 1:
         raise ValueError(f"saliency is a share above 0 and up to 1, not {saliency}")
     way = descent(network, rate=rate)

@@ -14,7 +14,13 @@ from models.seeding import seeded
 from models.training import device_of, evaluate
 from models.unlearning.contract import Unlearned
 from models.unlearning.descent import descent, one_pass
-from models.unlearning.gradients import put_back, require_both_sets, saved, working_copy
+from models.unlearning.gradients import (
+    at_least_one,
+    put_back,
+    require_both_sets,
+    saved,
+    working_copy,
+)
 from models.unlearning.logits import Logits, class_logits
 from models.unlearning.targets import class_means
 
@@ -48,6 +54,12 @@ def scrub(
     Without held-out samples there is nothing to rewind by, which is a `ValueError`.
     """
     require_both_sets(split)
+    at_least_one(
+        epochs=epochs,
+        max_epochs=max_epochs,
+        forget_batch_size=forget_batch_size,
+        batch_size=batch_size,
+    )
     if len(split.validation) == 0:
         raise ValueError("SCRUB rewinds by held-out samples, and there are none")
     teacher = working_copy(network).requires_grad_(False)

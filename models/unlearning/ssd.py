@@ -17,7 +17,7 @@ from models.progress import Progress
 from models.recipe import Recipe
 from models.seeding import seeded
 from models.unlearning.contract import Stop, Trace, Unlearned
-from models.unlearning.gradients import gradient, require_both_sets, working_copy
+from models.unlearning.gradients import at_least_one, gradient, require_both_sets, working_copy
 
 
 def ssd(
@@ -39,6 +39,7 @@ def ssd(
     selected the answer is `Stop.ZERO_GRADIENT`.
     """
     require_both_sets(split)
+    at_least_one(most_samples=most_samples)
     student = working_copy(network)
     with seeded(seed) as generator:
         forget = some(split.forget, most_samples, generator)

@@ -152,6 +152,16 @@ def test_an_infinite_loss_ends_the_descent(network: nn.Module) -> None:
         way.step(torch.tensor(torch.inf, requires_grad=True), samples=1)
 
 
+def test_a_finite_loss_with_an_infinite_gradient_is_seen_at_the_end() -> None:
+    way = descent(nn.Linear(1, 1), rate=0.1)
+    (weight, _) = way.network.parameters()
+
+    way.step((weight - weight.detach()).sqrt().sum(), samples=1)
+
+    with pytest.raises(Diverged, match="not finite at the end"):
+        way.ended()
+
+
 def test_finetuning_lowers_the_retain_loss(network: nn.Module) -> None:
     split = make_split()
 
@@ -202,6 +212,15 @@ def test_l1_without_a_penalty_is_finetuning(network: nn.Module) -> None:
 def test_a_network_without_class_logits_is_refused_with_the_way_out(network: nn.Module) -> None:
     with pytest.raises(ValueError, match="pass `logits=`"):
         class_logits(network, recipe.pool().batch)
+
+
+def test_a_device_without_memory_is_no_network_without_class_logits() -> None:
+    class Large(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("none left")
+
+    with pytest.raises(torch.OutOfMemoryError, match="none left"):
+        class_logits(Large(), recipe.pool().batch)
 
 
 class Named:

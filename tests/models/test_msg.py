@@ -3,10 +3,12 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from models.progress import silent
 from models.unlearning.msg import draw_anew, msg, smallest, triangle, weighted_layers
 from tests.models.blobs import (
+    CLASSES,
     WIDTH,
     make_split,
     recipe,
@@ -66,6 +68,14 @@ def test_msg_needs_a_layer_to_reset() -> None:
 
     with pytest.raises(ValueError, match="there are none"):
         msg(flat, make_split(), recipe, seed=0, progress=silent)
+
+
+def test_a_weight_that_is_computed_from_others_is_not_one_to_reset() -> None:
+    normed, own = weight_norm(nn.Linear(WIDTH, CLASSES)), nn.Linear(4, 2)
+
+    assert weighted_layers(nn.Sequential(normed, own)) == [own]
+    with pytest.raises(ValueError, match="there are none that can be"):
+        msg(normed, make_split(), recipe, seed=0, progress=silent)
 
 
 def test_a_weight_that_two_layers_share_is_counted_once() -> None:
