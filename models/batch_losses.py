@@ -11,11 +11,25 @@ from models.training import device_of
 
 
 def movable(network: nn.Module) -> list[Tensor]:
-    """The parameters that may move, each tensor once however often it is used."""
-    parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
-    if not parameters:
+    """The parameters that may move, each tensor once however often it is used.
+
+    `ValueError` where there is none, and for complex ones, which buffers of weights cannot hold.
+    """
+    return list(named_movable(network).values())
+
+
+def named_movable(network: nn.Module) -> dict[str, Tensor]:
+    """The same by name."""
+    named: dict[str, Tensor] = {n: p for n, p in network.named_parameters() if p.requires_grad}
+    if not named:
         raise ValueError("every parameter of this network is frozen, so nothing can be unlearned")
-    return parameters
+    for name, parameter in named.items():
+        if parameter.is_complex():
+            raise ValueError(
+                f"the parameter {name} is complex; let its real and imaginary parts be the "
+                "parameter, and view_as_complex where it is used, or freeze it"
+            )
+    return named
 
 
 def batch_losses(
@@ -58,10 +72,37 @@ def one_per_sample(losses: Tensor, count: int) -> Tensor:
     return losses
 
 
-@torch.no_grad()
+@torch.enable_grad()
 def require_losses_per_sample(network: nn.Module, recipe: Recipe, samples: Samples) -> None:
-    """Refuse a recipe that averages its losses, on two samples, before all are scored."""
-    was_training = network.training
+    """Refuse losses that nothing can be unlearned by, on two samples, before all are scored.
+
+    A `ValueError`, with the way out: for a recipe that averages its losses, for losses that do not
+    depend on a parameter that may move, and for gradients that are sparse. The network is left as
+    it was.
+    """
+    named = named_movable(network)
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
-    batch_losses(network, recipe, samples, torch.arange(min(2, len(samples))))
-    network.train(was_training)
+    try:
+        losses = batch_losses(network, recipe, samples, torch.arange(min(2, len(samples))))
+        slopes = _slopes(losses, list(named.values()))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    if all(slope is None for slope in slopes):
+        raise ValueError(
+            "recipe.losses gave losses without a gradient in any parameter that may move; compute "
+            "them without no_grad() and detach(), and freeze less of the network"
+        )
+    for name, slope in zip(named, slopes, strict=True):
+        if slope is not None and slope.layout is not torch.strided:
+            raise ValueError(
+                f"the gradient of {name} is sparse; build its embedding with sparse=False"
+            )
+
+
+def _slopes(losses: Tensor, parameters: list[Tensor]) -> list[Tensor | None]:
+    """The gradient of the losses' sum, None for what they do not depend on."""
+    if not losses.requires_grad:
+        return [None for _ in parameters]
+    return list(torch.autograd.grad(losses.sum(), parameters, allow_unused=True))

@@ -7,7 +7,12 @@ from both sides, so that a sample can be neither under- nor over-forgotten for l
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses, differentiable, movable
+from models.batch_losses import (
+    batch_losses,
+    differentiable,
+    movable,
+    require_losses_per_sample,
+)
 from models.data import Split
 from models.diverged import Diverged
 from models.progress import Progress
@@ -54,6 +59,7 @@ def distil(
     at_least_one(steps=steps, batch_size=batch_size, forget_batch=forget_batch)
     student = working_copy(network)
     due = checked(targets, student, split, logits)
+    require_losses_per_sample(network, recipe, split.forget)
     trace = {name: list[float]() for name in COLUMNS}
     optimizer = torch.optim.Adam(movable(student), lr=rate)
     fall = torch.optim.lr_scheduler.LinearLR(

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from models.batch_losses import batch_losses
+from models.batch_losses import batch_losses, require_losses_per_sample
 from models.data import Split
 from models.progress import Progress
 from models.recipe import Recipe
@@ -27,6 +27,7 @@ def finetune(
     """Lower the loss on the retain set, in training mode as in the recipe's own training."""
     require_both_sets(split)
     at_least_one(epochs=epochs, batch_size=batch_size)
+    require_losses_per_sample(network, recipe, split.forget)
     way = descent(network, rate=rate)
     way.network.train()
     with seeded(seed) as generator:

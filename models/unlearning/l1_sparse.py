@@ -6,7 +6,7 @@ Source: Jia et al., "Model Sparsity Can Simplify Machine Unlearning", arXiv 2304
 import torch
 from torch import nn
 
-from models.batch_losses import batch_losses
+from models.batch_losses import batch_losses, require_losses_per_sample
 from models.data import Split
 from models.progress import Progress
 from models.recipe import Recipe
@@ -32,6 +32,7 @@ def l1_sparse(
     """Lower L_R + λ_e‖θ‖₁ with λ_e = penalty · (1 − e/E), e = 0..E−1."""
     require_both_sets(split)
     at_least_one(epochs=epochs, batch_size=batch_size)
+    require_losses_per_sample(network, recipe, split.forget)
     way = descent(network, rate=rate)
     way.network.train()
     with seeded(seed) as generator:

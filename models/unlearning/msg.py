@@ -10,7 +10,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses
+from models.batch_losses import batch_losses, require_losses_per_sample
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
@@ -48,6 +48,7 @@ def msg(
     at_least_one(epochs=epochs, batch_size=batch_size)
     if not 0 <= reset <= 1:
         raise ValueError(f"reset is a share, 0 to 1, not {reset}")
+    require_losses_per_sample(network, recipe, split.forget)
     way = descent(network, rate=rate)
     layers = weighted_layers(way.network)
     with seeded(seed) as generator:

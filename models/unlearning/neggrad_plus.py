@@ -5,7 +5,7 @@ Source: Kurmanji et al., "Towards Unbounded Machine Unlearning", arXiv 2302.0988
 
 from torch import nn
 
-from models.batch_losses import batch_losses
+from models.batch_losses import batch_losses, require_losses_per_sample
 from models.data import Split, endless_row_batches
 from models.progress import Progress
 from models.recipe import Recipe
@@ -37,6 +37,7 @@ def neggrad_plus(
     at_least_one(epochs=epochs, batch_size=batch_size)
     if not 0 <= retain_weight <= 1:
         raise ValueError(f"retain_weight is a share, 0 to 1, not {retain_weight}")
+    require_losses_per_sample(network, recipe, split.forget)
     way = descent(network, rate=rate)
     with seeded(seed) as generator:
         forget = endless_row_batches(len(split.forget), batch_size, generator=generator)

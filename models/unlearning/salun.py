@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses, movable
+from models.batch_losses import batch_losses, movable, require_losses_per_sample
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe, labelled
@@ -49,6 +49,7 @@ def salun(
         raise ValueError(f"saliency is a share above 0 and up to 1, not {saliency}")
     way = descent(network, rate=rate)
     classes = class_count(way.network, split.forget, logits)
+    require_losses_per_sample(network, recipe, split.forget)
     parameters = movable(way.network)
     original = saved(parameters)
     masks = salient(forget_gradient(way.network, split.forget, recipe, batch_size), saliency)

@@ -6,7 +6,12 @@ Source: Kurmanji et al., "Towards Unbounded Machine Unlearning", arXiv 2302.0988
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses, differentiable, movable
+from models.batch_losses import (
+    batch_losses,
+    differentiable,
+    movable,
+    require_losses_per_sample,
+)
 from models.data import Samples, Split
 from models.progress import Progress
 from models.recipe import Recipe
@@ -62,6 +67,7 @@ def scrub(
     )
     if len(split.validation) == 0:
         raise ValueError("SCRUB rewinds by held-out samples, and there are none")
+    require_losses_per_sample(network, recipe, split.forget)
     teacher = working_copy(network).requires_grad_(False)
     wanted = unseen_score(teacher, split, recipe)
     way = descent(network, rate=rate)

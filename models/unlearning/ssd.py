@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses, movable
+from models.batch_losses import batch_losses, movable, require_losses_per_sample
 from models.data import Samples, Split
 from models.diverged import Diverged
 from models.progress import Progress
@@ -40,6 +40,7 @@ def ssd(
     """
     require_both_sets(split)
     at_least_one(most_samples=most_samples)
+    require_losses_per_sample(network, recipe, split.forget)
     student = working_copy(network)
     with seeded(seed) as generator:
         forget = some(split.forget, most_samples, generator)
