@@ -25,6 +25,7 @@ from models.unlearning.gradients import at_least_one, require_both_sets, working
 from models.unlearning.hamu_pace import Pace
 from models.unlearning.hamu_resuming import leave, take_up
 from models.unlearning.hamu_run import LOOK_EVERY, forget
+from models.unlearning.hamu_settings import require_sound
 from models.unlearning.hamu_state import Course, Run
 from models.unlearning.hamu_step import Form
 from models.unlearning.metric import Metric, curvature_of
@@ -86,8 +87,8 @@ def hamu(
     What is raised: `targets` is τ per forget sample (`[F]`, NaN where unknown) from a reference
     table, and `spread` how far unseen samples scatter around it; without them the target is the
     validation loss of equal rank. `aim` overrides the choice, which is CONFIDENCE where no loss is
-    below nought and else SAMPLES; `band` is the mean deficit that may remain, in its scale; `shape`
-    says what each sample's deficit counts.
+    below nought and else SAMPLES; ASCENT needs no target. `band` is the mean deficit that may
+    remain, in its scale; `shape` says what each sample's deficit counts.
 
     How: in `metric` (`memory`: of its moving mean), in `form`, with the quota of `Pace` (`share`,
     `quota`, `ceiling`, `part`), η between `rate` and `most_rate`, each gradient clipped to
@@ -105,7 +106,19 @@ def hamu(
     mending=0, patience=steps`.
     """
     require_both_sets(split)
-    at_least_one(batch_size=batch_size, forget_batch=forget_batch)
+    at_least_one(batch_size=batch_size, forget_batch=forget_batch, patience=patience)
+    require_sound(
+        rate=rate,
+        most_rate=most_rate,
+        max_norm=max_norm,
+        part=part,
+        ceiling=ceiling,
+        memory=memory,
+        share=share,
+        quota=quota,
+        price=price,
+        band=band,
+    )
     if resume is not None and team.size > 1:
         raise ValueError("a team of several processes cannot go on where it was killed")
     kind = Metric(metric)
@@ -190,12 +203,17 @@ def _goal(
     band: float | None,
     shape: Shape,
 ) -> Goal:
-    """Targets from the table where there is one, by rank where there is none."""
-    if targets is None:
+    """Targets from the table where there is one, by rank where there is none.
+
+    The ascent has no end, and so no target: the losses themselves stand for it.
+    """
+    losses = in_full(evaluate(network, split.forget, recipe.losses))
+    if aim == Aim.ASCENT:
+        levels = losses
+    elif targets is None:
         levels = rank_matched(network, split, recipe)
     else:
         levels = complete(targets, network, split, recipe)
-    losses = in_full(evaluate(network, split.forget, recipe.losses))
     default = Aim.CONFIDENCE if can_be_confidence(losses, levels) else Aim.SAMPLES
     return goal_for(
         losses.to(device_of(network)),

@@ -97,8 +97,8 @@ def goal_for(
     """The goal for a forget set with these losses (`[F]`, before) and targets (`[F]`).
 
     `spread` (`[F]`): how far unseen samples scatter around their targets, as standard deviations in
-    the scale of the aim; it sets the band. What lies above its target already is not unlearning's
-    doing and is left out of account.
+    the scale of the aim; it sets the band, unless it is not finite and so unknown. What lies above
+    its target already is not unlearning's doing and is left out of account.
     """
     if not bool(torch.isfinite(losses).all()):
         raise Diverged("the losses of the forget set are not finite before the first step")
@@ -203,12 +203,17 @@ def standing(goal: Goal, losses: Tensor, *, before: Standing | None = None) -> S
 
 
 def complete(targets: Tensor, network: nn.Module, split: Split, recipe: Recipe) -> Tensor:
-    """`[len(split.forget)]`: a reference table's τ, by rank where a row is missing (NaN)."""
+    """`[len(split.forget)]`: a reference table's τ, by rank where a row is missing (NaN).
+
+    `ValueError` for another shape and for infinite targets.
+    """
     if targets.shape != (len(split.forget),):
         raise ValueError(
             f"targets have shape {tuple(targets.shape)}; there are {len(split.forget)} samples "
             "to forget, and each has one target"
         )
+    if bool(torch.isinf(targets).any()):
+        raise ValueError("targets are finite losses, or NaN where they are unknown; some are not")
     missing = torch.isnan(targets)
     if not bool(missing.any()):
         return targets
@@ -269,6 +274,6 @@ def _band(aim: Aim, owed_first: float, slack: float, spread: Tensor | None) -> f
     """The mean deficit at which to stop; retrained networks leave one too, as they scatter."""
     if aim is Aim.MEAN:
         return slack
-    if spread is not None:
+    if spread is not None and bool(torch.isfinite(spread).all()):
         return max(HALF_NORMAL * float(spread.mean()), slack)
     return min(REMAINDER * owed_first, MOST_LEFT if aim is Aim.CONFIDENCE else torch.inf)

@@ -12,8 +12,11 @@ from models.progress import silent
 from models.unlearning.contract import Stop, Unlearned
 from models.unlearning.hamu import hamu
 from models.unlearning.hamu_run import FAILURES
+from models.unlearning.targets import Aim, goal_for
 from tests.models.blobs import make_split, recipe, same_state, trained
 from tests.models.spoilt import spoilt
+
+NAN, INF = float("nan"), float("inf")
 
 
 def forgotten(split: Split | None = None, **settings: Any) -> Unlearned:
@@ -117,3 +120,60 @@ def test_steps_that_are_all_taken_back_are_given_up_and_nothing_moves() -> None:
     assert all(gain != 0 for gain in columns["realised_gain"])
     assert made.trace.notes == (f"{FAILURES} steps in a row had to be taken back",)
     assert same_state(made.network, trained())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("rate", "most_rate") for value in (0.0, -1e-3, NAN, INF)),
+        *(("part", value) for value in (0.0, -0.3, NAN)),
+        *(("max_norm", value) for value in (0.0, -1.0, NAN)),
+        *(("ceiling", value) for value in (0.0, 2.0, NAN)),
+        *(("memory", value) for value in (-0.1, 1.0, NAN)),
+        *((name, value) for name in ("share", "quota", "price") for value in (NAN, INF)),
+        *(("band", value) for value in (-0.1, NAN, INF)),
+        ("patience", 0),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_its_name(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"{name} is .* not {value}"):
+        forgotten(**{name: value})
+
+
+def test_the_ends_of_what_settings_may_be_are_taken() -> None:
+    made = forgotten(ceiling=1.0, memory=0.0, max_norm=INF, band=0.0, patience=1, steps=3)
+
+    assert made.trace.steps > 0
+
+
+def test_two_bounds_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="give one of them"):
+        forgotten(share=0.5, quota=0.1)
+
+
+def test_infinite_targets_are_refused() -> None:
+    with pytest.raises(ValueError, match="targets are finite losses, or NaN"):
+        forgotten(targets=torch.full((16,), INF))
+
+
+def test_without_validation_samples_there_is_no_target_and_the_ascent_needs_none() -> None:
+    split = make_split()
+    bare = replace(split, validation=split.validation.take(torch.empty(0, dtype=torch.int64)))
+
+    climbed = forgotten(bare, aim="ascent", steps=3)
+
+    with pytest.raises(ValueError, match="without validation samples there is no target"):
+        forgotten(bare)
+    assert same_state(climbed.network, forgotten(aim="ascent", steps=3).network)
+
+
+def test_a_spread_that_nobody_knows_leaves_the_band_as_it_is_without_one() -> None:
+    losses, targets = torch.zeros(4), torch.full((4,), 2.0)
+
+    bands = [
+        goal_for(losses, targets, aim=Aim.SAMPLES, spread=spread).band
+        for spread in (None, torch.full((4,), NAN), torch.tensor([1.0, 1.0, 1.0, INF]))
+    ]
+
+    assert bands == [bands[0]] * 3
+    assert bands[0] == pytest.approx(0.2)
