@@ -17,7 +17,8 @@ from models.unlearning.hamu_step import (
 class Pace:
     """The rule for the quota.
 
-    `share`: the relative quota q, as the paper's scripts have it. `quota`: the absolute Q (or U).
+    `share`: the relative quota q, as the paper's scripts have it. `quota`: the absolute Q (or U) of
+    a step with η at `rate`; of a shorter one less is asked, in proportion.
     With neither: Q is `part` of what is owed, and η is raised above `rate` as far as Q needs it and
     the trust region allows, so that vanishing retain gradients do not end the forgetting;
     `ceiling` is the largest q then, which leaves some of the radius to the retain set.
@@ -45,7 +46,7 @@ def next_plan(triples: Floats, *, pace: Pace, owed: float, cap: float) -> Plan:
     if owed <= 0 or room <= NO_GRADIENT:
         return plan(triples, rate=rate, share=0.0)
     if pace.quota is not None:
-        share = share_of_quota(triples, rate=rate, quota=pace.quota)
+        share = share_of_quota(triples, rate=pace.rate, quota=pace.quota)
         return plan(triples, rate=rate, share=share, form=pace.form)
     if pace.share is not None:
         return plan(triples, rate=rate, share=pace.share, form=pace.form)

@@ -1,5 +1,6 @@
 """HAMU's loop: look where the forget set stands, accept or take back, plan, move."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from models.batch_losses import batch_losses
 from models.data import Samples
+from models.diverged import Diverged
 from models.keeping import Keeper
 from models.progress import Progress
 from models.training import evaluate
@@ -44,7 +46,8 @@ def forget(
         course.step += 1
         if keeper is not None:
             keeper.keep()
-    stop, _ = look(run, standing(run.goal, all_forget_losses(run), before=run.last))
+    now = standing(run.goal, all_forget_losses(run), before=run.last)
+    stop, _ = look(run, now, since=course.since)
     return stop or Stop.BUDGET
 
 
@@ -59,7 +62,8 @@ def turn(run: Run, course: Course, share: float, progress: Progress) -> Stop | N
     losses = part_losses(run, run.split.forget, rows)
     if course.since >= (1 if whole else LOOK_EVERY):
         seen = whole_losses(run, losses, rows) if whole else all_forget_losses(run)
-        stop, accepted = look(run, standing(run.goal, seen, before=run.last))
+        now = standing(run.goal, seen, before=run.last)
+        stop, accepted = look(run, now, since=course.since)
         if stop is not None or not accepted:
             return stop
         course.since = 0
@@ -68,25 +72,23 @@ def turn(run: Run, course: Course, share: float, progress: Progress) -> Stop | N
     return take_step(run, losses, rows, next(course.retain_rows))
 
 
-def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
-    """Judge what was done since the last look: a reason to stop, and whether it is accepted.
+def look(run: Run, now: Standing, *, since: int) -> tuple[Stop | None, bool]:
+    """Judge the steps `since` the last look: a reason to stop, and whether they are accepted.
 
-    It is taken back where the forget set is now forgotten too well, or is further from its goal by
-    more than the promise of coming nearer. A promise that is merely missed is no reason, because
-    under a hinge per sample some of them always step back over the edge.
+    They are taken back where the forget set is now forgotten too well, or is further from its goal
+    by more than the promise of coming nearer. A promise that is merely missed is no reason, because
+    under a hinge per sample some of them always step back over the edge. `Diverged` where a loss
+    that is not finite cannot be taken back.
     """
     gained = 0.0 if run.last is None else run.last.owed - now.owed
     if run.last is not None and run.log["share"] and not run.taken_back:
         run.log["realised_gain"][-1] = gained
     astray = run.last is not None and gained < -max(run.promised, run.goal.slack)
-    if run.trust and run.last is not None and (now.overshot or astray):
-        flat.restore(run.blocks, run.good)
-        run.log["undone"][-1] = 1.0
-        run.reach, run.promised = nearer(run.reach), 0.0
-        if run.reach.undone < FAILURES:
-            return None, False
-        run.notes.append(f"{FAILURES} steps in a row had to be taken back")
-        return Stop.BUDGET, False
+    lost = not math.isfinite(now.mean_loss)
+    if run.trust and run.last is not None and (now.overshot or astray or lost):
+        return take_back(run, steps=since), False
+    if lost:
+        raise Diverged(f"the mean loss of the forget set is {now.mean_loss}")
     if run.last is not None and not run.taken_back:
         kept = gained >= KEPT_PROMISE * run.promised
         run.reach = further(run.reach) if kept else replace(run.reach, undone=0)
@@ -101,6 +103,21 @@ def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
         f" {run.goal.first:.3g} that was owed {now.owed:.3g} is left"
     )
     return Stop.LEVEL, True
+
+
+def take_back(run: Run, *, steps: int) -> Stop | None:
+    """Return to the last good weights after so many steps; the reason to stop if it is too often.
+
+    The next ones are at most half as long as the longest of these was.
+    """
+    flat.restore(run.blocks, run.good)
+    run.log["undone"][-1] = 1.0
+    run.reach = nearer(run.reach, used=max(run.log["rate"][-steps:]))
+    run.promised = 0.0
+    if run.reach.undone < FAILURES:
+        return None
+    run.notes.append(f"{FAILURES} steps in a row had to be taken back")
+    return Stop.BUDGET
 
 
 def keep(run: Run) -> None:

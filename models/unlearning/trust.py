@@ -30,9 +30,10 @@ def further(reach: Reach) -> Reach:
     return replace(reach, rate=min(reach.rate * reach.growth, reach.most), undone=0)
 
 
-def nearer(reach: Reach) -> Reach:
-    """After a step that was taken back."""
-    return replace(reach, rate=reach.rate * SHRINK, growth=CAREFUL_GROWTH, undone=reach.undone + 1)
+def nearer(reach: Reach, *, used: float) -> Reach:
+    """After a step that was taken back; its η may have been well below what was allowed."""
+    rate = min(reach.rate, used) * SHRINK
+    return replace(reach, rate=rate, growth=CAREFUL_GROWTH, undone=reach.undone + 1)
 
 
 @dataclass(frozen=True)

@@ -136,8 +136,10 @@ def test_steps_that_are_all_taken_back_are_given_up_and_nothing_moves() -> None:
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_its_name(name: str, value: float) -> None:
+    settings: dict[str, Any] = {name: value}
+
     with pytest.raises(ValueError, match=rf"{name} is .* not {value}"):
-        forgotten(**{name: value})
+        forgotten(**settings)
 
 
 def test_the_ends_of_what_settings_may_be_are_taken() -> None:
