@@ -26,7 +26,7 @@ from models.unlearning.hamu_pace import Pace
 from models.unlearning.hamu_resuming import leave, take_up
 from models.unlearning.hamu_run import LOOK_EVERY, forget
 from models.unlearning.hamu_settings import require_sound
-from models.unlearning.hamu_state import Course, Run
+from models.unlearning.hamu_state import Course, Learnt, Run
 from models.unlearning.hamu_step import Form
 from models.unlearning.metric import Metric, curvature_of
 from models.unlearning.shuffled import full_batches
@@ -40,7 +40,7 @@ from models.unlearning.targets import (
     in_full,
     rank_matched,
 )
-from models.unlearning.team import ALONE, Team
+from models.unlearning.team import ALONE, Team, agree
 from models.unlearning.trust import Reach
 
 # η of plain training in each metric, and the most to which a quota may raise it. In Adam's metric
@@ -127,6 +127,8 @@ def hamu(
     student = working_copy(network)
     require_losses_per_sample(student, recipe, split.forget)
     blocks = flat.lay_out(movable(student), team=team)
+    curvature = curvature_of(blocks, kind, decay=memory)
+    whole = len(split.forget) <= forget_batch
     run = Run(
         network=student,
         split=split,
@@ -141,9 +143,10 @@ def hamu(
             aim=aim,
             band=band,
             shape=Shape(shape),
+            team=team,
         ),
         pace=Pace(Form(form), slow, share=share, quota=quota, ceiling=ceiling, part=part),
-        curvature=curvature_of(blocks, kind, decay=memory),
+        curvature=curvature,
         trust=trust,
         max_norm=1.0 if max_norm is None and kind is Metric.PLAIN else max_norm,
         price=price,
@@ -154,6 +157,7 @@ def hamu(
         good=(start := blocks.weights.clone()),
         calm=start,
         team=team,
+        learnt=None if whole else Learnt(torch.zeros_like(curvature.mean_square)),
     )
     with seeded(seed) as generator:
         stop = _carried_out(
@@ -202,10 +206,12 @@ def _goal(
     aim: str | None,
     band: float | None,
     shape: Shape,
+    team: Team,
 ) -> Goal:
     """Targets from the table where there is one, by rank where there is none.
 
-    The ascent has no end, and so no target: the losses themselves stand for it.
+    The ascent has no end, and so no target: the losses themselves stand for it. In a team the first
+    rank's numbers are everyone's, for ranks with goals of their own would stop at other steps.
     """
     losses = in_full(evaluate(network, split.forget, recipe.losses))
     if aim == Aim.ASCENT:
@@ -214,10 +220,14 @@ def _goal(
         levels = rank_matched(network, split, recipe)
     else:
         levels = complete(targets, network, split, recipe)
+    losses = losses.to(device_of(network))
+    levels = levels.to(losses).clone()  # what was handed in is not overwritten
+    agree(team, losses)
+    agree(team, levels)
     default = Aim.CONFIDENCE if can_be_confidence(losses, levels) else Aim.SAMPLES
     return goal_for(
-        losses.to(device_of(network)),
-        levels.to(device_of(network), losses.dtype),
+        losses,
+        levels,
         aim=default if aim is None else Aim(aim),
         band=band,
         spread=spread,

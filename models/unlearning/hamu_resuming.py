@@ -21,12 +21,15 @@ def leave(resume: Resume, run: Run, course: Course) -> None:
         "calm": run.calm,
         "mean_square": run.curvature.mean_square,
     }
+    if run.learnt is not None:
+        tensors["learnt"] = run.learnt.mean_square
     facts = {
         "step": course.step,
         "since": course.since,
         "weight": run.curvature.weight,
         "reach": asdict(run.reach),
         "harm": asdict(run.harm),
+        "learnt": None if run.learnt is None else [run.learnt.weight, asdict(run.learnt.harm)],
         "last": None if run.last is None else asdict(run.last),
         "promised": run.promised,
         "mended": run.mended,
@@ -46,6 +49,9 @@ def take_up(resume: Resume, run: Run, course: Course) -> None:
     facts = left.facts
     run.curvature.weight = facts["weight"]
     run.reach, run.harm = Reach(**facts["reach"]), Harm(**facts["harm"])
+    if run.learnt is not None:
+        run.learnt.mean_square.copy_(left.tensors["learnt"])
+        run.learnt.weight, run.learnt.harm = facts["learnt"][0], Harm(**facts["learnt"][1])
     run.last = None if facts["last"] is None else Standing(**facts["last"])
     run.promised, run.mended, run.passes = facts["promised"], facts["mended"], facts["passes"]
     run.notes, run.log = facts["notes"], facts["log"]

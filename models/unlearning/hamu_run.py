@@ -69,7 +69,15 @@ def turn(run: Run, course: Course, share: float, progress: Progress) -> Stop | N
         course.since = 0
     course.since += 1
     _announce(run, share, progress)
-    return take_step(run, losses, rows, next(course.retain_rows))
+    try:
+        return take_step(run, losses, rows, next(course.retain_rows))
+    except Diverged:
+        first = course.since == 1  # at weights that were accepted
+        if first or not run.trust:
+            raise
+        stop = take_back(run, steps=course.since - 1)
+        course.since = LOOK_EVERY
+        return stop
 
 
 def look(run: Run, now: Standing, *, since: int) -> tuple[Stop | None, bool]:
@@ -108,9 +116,13 @@ def look(run: Run, now: Standing, *, since: int) -> tuple[Stop | None, bool]:
 def take_back(run: Run, *, steps: int) -> Stop | None:
     """Return to the last good weights after so many steps; the reason to stop if it is too often.
 
-    The next ones are at most half as long as the longest of these was.
+    What was learnt at weights that are thrown away goes with them. The next steps are at most half
+    as long as the longest of these was.
     """
     flat.restore(run.blocks, run.good)
+    if run.learnt is not None:
+        run.curvature.mean_square.copy_(run.learnt.mean_square)
+        run.curvature.weight, run.harm = run.learnt.weight, run.learnt.harm
     run.log["undone"][-1] = 1.0
     run.reach = nearer(run.reach, used=max(run.log["rate"][-steps:]))
     run.promised = 0.0
@@ -127,6 +139,9 @@ def keep(run: Run) -> None:
     run.good.copy_(run.blocks.weights)
     if not run.harm.bad:
         run.calm = run.good
+    if run.learnt is not None:
+        run.learnt.mean_square.copy_(run.curvature.mean_square)
+        run.learnt.weight, run.learnt.harm = run.curvature.weight, run.harm
 
 
 def take_step(run: Run, losses: Tensor, rows: Tensor, retain_rows: Tensor) -> Stop | None:

@@ -38,12 +38,25 @@ COLUMNS = (
 
 
 @dataclass
+class Learnt:
+    """What steps learnt beside the weights, as it was at the last look that was accepted.
+
+    `mean_square`, `weight`: v̂ and its weight. `harm`: what was predicted until then.
+    """
+
+    mean_square: Tensor
+    weight: float = 0.0
+    harm: Harm = field(default_factory=Harm)
+
+
+@dataclass
 class Run:
     """What steps need, and what they change.
 
     `good`: the weights of the last look that was accepted. `calm`: the same, before harm was
     predicted; one tensor with `good` while none is. `last`: where the forget set stood then.
-    `promised`: forget gain promised since.
+    `promised`: forget gain promised since. `learnt`: None where there is a look before every step,
+    for then steps learn at good weights only.
     """
 
     network: nn.Module
@@ -63,6 +76,7 @@ class Run:
     good: Tensor
     calm: Tensor
     team: Team
+    learnt: Learnt | None = None
     last: Standing | None = None
     harm: Harm = field(default_factory=Harm)
     promised: float = 0.0

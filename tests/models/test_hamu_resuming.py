@@ -1,6 +1,7 @@
 """A run of HAMU that is killed and taken up again ends with the same bits as one that never was."""
 
 import tempfile
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from models.resuming import Resume
 from models.unlearning.contract import Unlearned
 from models.unlearning.hamu import hamu
 from models.unlearning.team import Team
+from models.unlearning.trust import Harm
 from tests.models.blobs import make_split, recipe, same_state, trained
 from tests.models.killing import Killed, killed_at
 
@@ -25,6 +27,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "in batches": {"forget_batch": 5, "batch_size": 24},
     "too fast": {"forget_batch": 7, "rate": 0.05, "most_rate": 0.5},
+    "lost on the way": {"forget_batch": 5, "aim": "ascent", "share": 0.5, "rate": 1e20},
     "to unseen targets": {"aim": "samples", "targets": torch.full((16,), 1.5), "metric": "fisher"},
     "until it harms": {"share": 0.95, "patience": 4},
     "as published": {"aim": "ascent", "metric": "plain", "share": 0.5, "trust": False},
@@ -85,6 +88,18 @@ def test_it_goes_on_after_the_last_step_and_not_before(way: str, tmp_path: Path)
     run(way, resume, lambda share, words: seen.append(share))
 
     assert seen[0] >= 7 / STEPS
+
+
+def test_after_steps_that_were_taken_back_nothing_is_left_of_them(tmp_path: Path) -> None:
+    resume = Resume(tmp_path / "hamu.resume", about="this")
+
+    assert killed("lost on the way", resume, 2)  # a step, and one whose gradient is not finite
+    left = resume.left()
+
+    assert left is not None
+    assert not left.tensors["mean_square"].any()
+    assert (left.facts["weight"], left.facts["harm"]) == (0.0, asdict(Harm()))
+    assert torch.equal(left.tensors["weights"], left.tensors["good"])
 
 
 def test_a_state_is_left_only_as_often_as_costs_little(
