@@ -31,7 +31,7 @@ from models.unlearning.targets import Aim, Goal, Standing, brought_down, standin
 from models.unlearning.team import add_up, assemble, part
 from models.unlearning.trust import KEPT_PROMISE, after_step, further, nearer
 
-FAILURES = 20  # steps taken back in a row, each half as long, before it is given up
+FAILURES = 20  # steps taken back in a row, before it is given up
 LOOK_EVERY = 5  # steps between two looks at a forget set that is larger than its batch
 
 
@@ -47,7 +47,7 @@ def forget(
         if keeper is not None:
             keeper.keep()
     now = standing(run.goal, all_forget_losses(run), before=run.last)
-    stop, _ = look(run, now, since=course.since)
+    stop, _ = look(run, now)
     return stop or Stop.BUDGET
 
 
@@ -63,7 +63,7 @@ def turn(run: Run, course: Course, share: float, progress: Progress) -> Stop | N
     if course.since >= (1 if whole else LOOK_EVERY):
         seen = whole_losses(run, losses, rows) if whole else all_forget_losses(run)
         now = standing(run.goal, seen, before=run.last)
-        stop, accepted = look(run, now, since=course.since)
+        stop, accepted = look(run, now)
         if stop is not None or not accepted:
             return stop
         course.since = 0
@@ -75,13 +75,12 @@ def turn(run: Run, course: Course, share: float, progress: Progress) -> Stop | N
         first = course.since == 1  # at weights that were accepted
         if first or not run.trust:
             raise
-        stop = take_back(run, steps=course.since - 1)
         course.since = LOOK_EVERY
-        return stop
+        return take_back(run)
 
 
-def look(run: Run, now: Standing, *, since: int) -> tuple[Stop | None, bool]:
-    """Judge the steps `since` the last look: a reason to stop, and whether they are accepted.
+def look(run: Run, now: Standing) -> tuple[Stop | None, bool]:
+    """Judge the steps since the last look: a reason to stop, and whether they are accepted.
 
     They are taken back where the forget set is now forgotten too well, or is further from its goal
     by more than the promise of coming nearer. A promise that is merely missed is no reason, because
@@ -90,11 +89,11 @@ def look(run: Run, now: Standing, *, since: int) -> tuple[Stop | None, bool]:
     """
     gained = 0.0 if run.last is None else run.last.owed - now.owed
     if run.last is not None and run.log["share"] and not run.taken_back:
-        run.log["realised_gain"][-1] = gained
+        run.log["realised_gain"][-1] = gained if math.isfinite(gained) else 0.0
     astray = run.last is not None and gained < -max(run.promised, run.goal.slack)
     lost = not math.isfinite(now.mean_loss)
     if run.trust and run.last is not None and (now.overshot or astray or lost):
-        return take_back(run, steps=since), False
+        return take_back(run), False
     if lost:
         raise Diverged(f"the mean loss of the forget set is {now.mean_loss}")
     if run.last is not None and not run.taken_back:
@@ -113,19 +112,17 @@ def look(run: Run, now: Standing, *, since: int) -> tuple[Stop | None, bool]:
     return Stop.LEVEL, True
 
 
-def take_back(run: Run, *, steps: int) -> Stop | None:
-    """Return to the last good weights after so many steps; the reason to stop if it is too often.
+def take_back(run: Run) -> Stop | None:
+    """Return to the last good weights; the reason to stop if it is too often.
 
-    What was learnt at weights that are thrown away goes with them. The next steps are at most half
-    as long as the longest of these was.
+    What was learnt at weights that are thrown away goes with them.
     """
     flat.restore(run.blocks, run.good)
     if run.learnt is not None:
         run.curvature.mean_square.copy_(run.learnt.mean_square)
         run.curvature.weight, run.harm = run.learnt.weight, run.learnt.harm
     run.log["undone"][-1] = 1.0
-    run.reach = nearer(run.reach, used=max(run.log["rate"][-steps:]))
-    run.promised = 0.0
+    run.reach, run.promised = nearer(run.reach), 0.0
     if run.reach.undone < FAILURES:
         return None
     run.notes.append(f"{FAILURES} steps in a row had to be taken back")

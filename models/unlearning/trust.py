@@ -5,7 +5,7 @@ Both are our own additions to HAMU, after the acceptance test and the stopping r
 
 from dataclasses import dataclass, replace
 
-SHRINK = 0.5  # an undone step is tried again at half the length
+SHRINK = 0.5  # after an undone step the longest that is allowed is half as long
 GROWTH = 1.5  # while nothing was undone; once something was, more carefully
 CAREFUL_GROWTH = 1.2
 KEPT_PROMISE = 0.25  # steps grow where they gave this share of what they promised, or more
@@ -30,10 +30,9 @@ def further(reach: Reach) -> Reach:
     return replace(reach, rate=min(reach.rate * reach.growth, reach.most), undone=0)
 
 
-def nearer(reach: Reach, *, used: float) -> Reach:
-    """After a step that was taken back; its η may have been well below what was allowed."""
-    rate = min(reach.rate, used) * SHRINK
-    return replace(reach, rate=rate, growth=CAREFUL_GROWTH, undone=reach.undone + 1)
+def nearer(reach: Reach) -> Reach:
+    """After a step that was taken back. A shorter one than is allowed then is tried as it was."""
+    return replace(reach, rate=reach.rate * SHRINK, growth=CAREFUL_GROWTH, undone=reach.undone + 1)
 
 
 @dataclass(frozen=True)

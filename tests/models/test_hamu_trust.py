@@ -53,28 +53,13 @@ def test_where_the_reach_is_cut_the_absolute_quota_is_cut_with_it(form: Form) ->
     assert half.forget_gain == pytest.approx(whole.forget_gain / 2)
 
 
-def test_a_reach_is_half_of_what_was_used_and_grows_again_with_care() -> None:
+def test_a_reach_is_halved_and_grows_again_with_care() -> None:
     reach = Reach(rate=1.0, most=2.0)
 
-    assert nearer(reach, used=0.1) == Reach(0.05, 2.0, growth=CAREFUL_GROWTH, undone=1)
-    assert nearer(reach, used=3.0).rate == 0.5
+    assert nearer(reach) == Reach(0.5, 2.0, growth=CAREFUL_GROWTH, undone=1)
     assert further(reach) == Reach(1.5, 2.0)
-    assert further(nearer(reach, used=0.1)).rate == pytest.approx(0.06)
+    assert further(nearer(reach)).rate == pytest.approx(0.6)
     assert further(further(reach)).rate == 2.0
-
-
-@pytest.mark.parametrize("looks_every", [1, 5])
-def test_after_steps_that_were_taken_back_the_next_is_half_as_long(looks_every: int) -> None:
-    made = forgotten(
-        make_split(forget=48), metric="fisher", forget_batch=48 if looks_every == 1 else 16
-    )
-
-    undone, rates = (made.trace.columns[name] for name in ("undone", "rate"))
-    ends = [place for place, flag in enumerate(undone[:-1]) if flag]
-    assert len(ends) > 3
-    for end in ends:
-        longest = max(rates[end + 1 - looks_every : end + 1])
-        assert rates[end + 1] <= longest / 2 * (1 + 1e-9)
 
 
 def test_a_gradient_that_is_lost_between_two_looks_is_a_look_that_failed() -> None:
