@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses
+from models.batch_losses import batch_losses, named_movable
 from models.data import Samples
 from models.hardness.record import Reconciliation
 from models.recipe import Recipe
@@ -58,7 +58,8 @@ def reconciliation(
     """
     if not 0 < quota < 1:
         raise ValueError(f"the quota is a share between 0 and 1, not {quota}")
-    names, parameters = trainable(network)
+    movable = named_movable(network)
+    names, parameters = list(movable), list(movable.values())
     count = affordable_pieces(parameters) if pieces is None else pieces
     sides = [
         piece_gradients(network, samples, recipe, parameters, pieces=count)
@@ -209,14 +210,6 @@ def gram(rows: list[Tensor]) -> Tensor:
         part = torch.stack(columns).double()
         products += (part @ part.T).cpu()
     return products
-
-
-def trainable(network: nn.Module) -> tuple[list[str], list[Tensor]]:
-    """Names and parameters that can move; `ValueError` where none can."""
-    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    if not named:
-        raise ValueError("no parameter of this network can move")
-    return [name for name, _ in named], [parameter for _, parameter in named]
 
 
 def compress(names: list[str], keep: Tensor) -> list[str]:

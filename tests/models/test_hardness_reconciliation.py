@@ -196,7 +196,7 @@ def test_a_gradient_that_is_not_finite_is_refused() -> None:
 def test_a_network_that_cannot_move_is_refused() -> None:
     frozen = make_network().requires_grad_(False)
 
-    with pytest.raises(ValueError, match="can move"):
+    with pytest.raises(ValueError, match="is frozen"):
         reconciliation(frozen, some_samples(5), some_samples(5), recipe)
 
 
