@@ -29,11 +29,8 @@ from workers.aims import Aims, by_references
 from workers.audit_seconds import audit_seconds, pass_seconds
 from workers.circumstances import circumstances, device_name
 from workers.going_on import place_for
-from workers.probing import probe
+from workers.probing import TIMED, probe
 from workers.yardstick import SHARE, accounted, yardstick
-
-TIMED = 0.2  # of the progress of an assessment that has to time a training too
-MEASURING = 0.05  # of a retrain's time, for passes through the network
 
 
 class Bench:
@@ -118,10 +115,8 @@ class Bench:
         if train_seconds is None or train_samples is None:
             timed = TIMED
             watched = part(self.progress, 0.0, timed, "timing a training on a few samples: ")
-            train = partial(
-                trained, self.recipe, seed=self.seed, progress=watched, device=self.device
-            )
-            train_seconds, train_samples = probe(self.samples, train)
+            train = partial(trained, self.recipe, seed=self.seed, device=self.device)
+            train_seconds, train_samples = probe(self.samples, partial(train, progress=watched))
         retrain_seconds = train_seconds * len(split.retain) / train_samples
         per_pass = pass_seconds(parent, self.holdout, self.recipe)
         hardness = measure(
@@ -131,7 +126,7 @@ class Bench:
             confidences=said.confidences_in(confidences),
             **by_references(steering, parent, split, self.recipe),
             seed=self.seed,
-            budget_samples=affordable(split, most=MEASURING * retrain_seconds / per_pass),
+            budget_samples=affordable(split, retrain_passes=retrain_seconds / per_pass),
             progress=part(self.progress, timed, 1.0, ""),
         )
         return {

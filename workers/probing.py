@@ -7,6 +7,7 @@ import torch
 
 from models.data import Samples
 
+TIMED = 0.2  # of the progress of an assessment
 MOST, FEWEST = 256, 64
 SHARE = 0.05  # of the samples, between these: it is part of what an assessment costs
 

@@ -39,6 +39,7 @@ from models.training import PerSample, evaluate
 from models.unlearning.targets import Aim, can_be_confidence, in_full, scaled
 
 FEWEST_SAMPLES = 512
+PART_OF_RETRAIN = 0.05  # of its time, at most
 MOST_OF_A_SIDE = 10_000  # samples: memory grows with them, and the last ones tell little
 
 
@@ -196,9 +197,13 @@ class Meter:
         )
 
 
-def affordable(split: Split, most: float = math.inf) -> int:
-    """A pass for each sample, or as many as are paid for; but so many that they tell something."""
-    return max(FEWEST_SAMPLES, int(min(len(split.forget) + len(split.retain), most)))
+def affordable(split: Split, *, retrain_passes: float = math.inf) -> int:
+    """A pass for each sample, or a twentieth of a retrain's; but so many that they tell something.
+
+    `retrain_passes`: how many passes of one sample forward take as long as a retrain.
+    """
+    every = len(split.forget) + len(split.retain)
+    return max(FEWEST_SAMPLES, int(min(every, PART_OF_RETRAIN * retrain_passes)))
 
 
 def drawn(split: Split, budget: int, *, seed: int, logged: bool) -> Split:
