@@ -1,5 +1,6 @@
 """Losses of a batch with their graph, and the checks without which nothing could be unlearned."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -30,6 +31,11 @@ def named_movable(network: nn.Module) -> dict[str, Tensor]:
                 "parameter, and view_as_complex where it is used, or freeze it"
             )
     return named
+
+
+def in_half_precision(weights: Iterable[Tensor]) -> bool:
+    """Whether some of them are float16 or bfloat16, in which small steps are rounded away."""
+    return any(weight.dtype in (torch.float16, torch.bfloat16) for weight in weights)
 
 
 def batch_losses(

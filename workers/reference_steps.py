@@ -20,6 +20,7 @@ from app.ledger.states import JobState
 from app.ledger.tables import Job, ModelVersion
 from app.ledger.transitions import move
 from workers.desk import Desk
+from workers.known_scores import generation_of
 
 
 def train_one(desk: Desk) -> None:
@@ -88,11 +89,6 @@ def keep(
     job.attempt = 1  # the claim is doing well
     if gone & desk.assignment.samples or jobs.others_wait(session, job, now=desk.station.clock()):
         jobs.let_go(session, job)
-
-
-def generation_of(session: Session, job: Job) -> ModelVersion:
-    assert job.parent_version_id is not None
-    return versions.by_id(session, job.parent_version_id)
 
 
 def over(session: Session, job: Job, generation: ModelVersion) -> bool:

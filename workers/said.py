@@ -1,7 +1,6 @@
 """The child's side of what references said: reading it, and having one more reference say it."""
 
 import json
-import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,7 +73,6 @@ def say(
     `bystanders`: samples that no reference is trained on, and all are asked about. Raises
     `Diverged` where it has a loss that is not finite.
     """
-    started = time.monotonic()
     network = trained(recipe, samples, plan, progress, device=device)
     said = scored(network, recipe, samples, plan, validation)
     if not bool(torch.cat((said.losses, said.unseen)).isfinite().all()):
@@ -90,7 +88,7 @@ def say(
     kept = out / "reference.safetensors"
     digest = weights.save(network, kept)
     kept.unlink()
-    return {"weights_digest": digest, "seconds": time.monotonic() - started}
+    return {"weights_digest": digest}
 
 
 def leave_confidences(told: Tensor | None, count: int, out: str) -> bool:

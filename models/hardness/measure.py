@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import require_losses_per_sample
+from models.batch_losses import in_half_precision, require_losses_per_sample
 from models.data import Samples, Split
 from models.diverged import Diverged
 from models.hardness.deficit import deficit
@@ -18,7 +18,6 @@ from models.hardness.memorization import (
     WATCHED,
     confidence_proxy,
     holdout_proxy,
-    in_half_precision,
     summary,
     tuned_on_holdout,
 )
@@ -63,8 +62,8 @@ def measure(
     the order of the forget set; targets are losses, the spread is in the scale of confidence.
     `quota`: HAMU's q, for the thresholds. `budget_samples`: bound on sample passes, beside one over
     the whole forget set; the default, one for each sample of the training set, is about 3 % of a
-    retrain of twenty epochs, as most of them go forward only. `affordable`
-    gives less where a retrain has few epochs.
+    retrain of twenty epochs, as most of them go forward only. `affordable` gives less where a
+    retrain has few epochs.
     Raises `ValueError` for an empty side and for losses or gradients that are not finite.
     """
     started = time.monotonic()
@@ -172,7 +171,7 @@ class Meter:
                 retain=confidence_proxy(split.retain, confidences),
                 forget=confidence_proxy(split.forget, confidences),
             )
-        if len(sample.validation) == 0 or in_half_precision(self.network):
+        if len(sample.validation) == 0 or in_half_precision(self.network.parameters()):
             return None
         try:
             return self.post_hoc_memorization(sample, seed=seed)

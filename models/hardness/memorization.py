@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import batch_losses
+from models.batch_losses import batch_losses, in_half_precision
 from models.data import Samples, endless_row_batches
 from models.diverged import Diverged
 from models.hardness.record import Memorization, Proxy
@@ -75,11 +75,6 @@ def holdout_proxy(network: nn.Module, tuned: nn.Module, samples: Samples, recipe
     return (evaluate(tuned, samples, recipe.losses).double() - before).abs()
 
 
-def in_half_precision(network: nn.Module) -> bool:
-    """Whether some of its weights are float16 or bfloat16."""
-    return any(weight.dtype in (torch.float16, torch.bfloat16) for weight in network.parameters())
-
-
 def tuned_on_holdout(
     network: nn.Module,
     holdout: Samples,
@@ -101,7 +96,7 @@ def tuned_on_holdout(
     """
     if len(holdout) == 0:
         raise ValueError("there are no held-out samples to train on")
-    if in_half_precision(network):
+    if in_half_precision(network.parameters()):
         raise ValueError(
             "half precision rounds away the small steps by which memorization is measured; keep the"
             " weights in float32, or return confidences from fit"

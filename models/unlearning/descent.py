@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from models.batch_losses import movable
+from models.batch_losses import in_half_precision, movable
 from models.data import Samples, row_batches
 from models.diverged import Diverged
 from models.unlearning.contract import Stop, Trace, Unlearned
@@ -61,7 +61,7 @@ def descent(
     be rounded away.
     """
     student = working_copy(network)
-    if any(weight.dtype in (torch.float16, torch.bfloat16) for weight in movable(student)):
+    if in_half_precision(movable(student)):
         raise ValueError("half precision rounds away SGD's steps; keep the weights in float32")
     # The optimizer has to hold the copy's own parameters: a public SCRUB handed it the teacher's.
     optimizer = torch.optim.SGD(
